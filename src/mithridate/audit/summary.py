@@ -1,0 +1,112 @@
+"""One task's findings, condition by condition, as results."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from mithridate.audit.cells import Cell
+from mithridate.audit.folder import RunFolder
+from mithridate.audit.metrics import summarize
+from mithridate.audit.results import Condition, TaskResult
+from mithridate.audit.shards import cell_name
+from mithridate.audit.subject import Subject
+from mithridate.errors import UserError
+from mithridate.statistics import auc_interval
+
+
+def refusal(clean: pd.DataFrame) -> str | None:
+    """Why a model is not worth attacking, from its clean findings; None when it is.
+
+    A collapsed model has nothing that an attack could take away, and every attack on it looks harmless or perfect.
+    """
+    auc = auc_interval(clean["label"], clean["clean_probability"], clean["group"])
+    if auc.low > 0.5:
+        return None
+    where = "includes 0.5" if auc.includes(0.5) else "lies below 0.5"
+    return (
+        f"not attacked: its clean AUC is {auc.value:.3f} and the 95% interval {auc.low:.3f} to {auc.high:.3f} {where}, "
+        "so the model does not tell the classes apart on these images"
+    )
+
+
+def threshold_of(subject: Subject, name: str) -> float:
+    """The operating threshold of that name on the victim's card, or the number that the name is."""
+    if name in subject.card.thresholds:
+        return subject.card.thresholds[name]
+    try:
+        return float(name)
+    except ValueError:
+        known = ", ".join(sorted(subject.card.thresholds)) or "none"
+        raise UserError(
+            f"task {subject.name}: the model's card has no threshold '{name}'; it has {known}, or give a number"
+        ) from None
+
+
+def task_result(
+    folder: RunFolder, subject: Subject, mine: list[Cell], refused: str | None, *, part: str, threshold: float
+) -> TaskResult:
+    """Everything that was found about one task."""
+    card, labels = subject.card, np.asarray(subject.store.labels)
+    share = float(labels.mean())
+    return TaskResult(
+        task=subject.name,
+        modality=card.modality,
+        positive=card.positive,
+        negative=card.negative,
+        data={
+            "fingerprint": subject.catalog.fingerprint,
+            "source": subject.catalog.source,
+            "part": part,
+            "n": len(labels),
+            "positives": int(labels.sum()),
+            "groups": len({str(g) for g in subject.store.groups}),
+        },
+        victim={
+            "name": card.name,
+            "architecture": card.architecture,
+            "size": card.size,
+            "channels": card.channels,
+            "sha256": card.sha256,
+            "thresholds": dict(card.thresholds),
+            "trained_on": card.data.model_dump(),
+            "intended_use": card.intended_use,
+            "limits": card.limits,
+        },
+        majority_accuracy=max(share, 1 - share),
+        refused=refused,
+        conditions=tuple(_condition(folder, subject, cell, threshold) for cell in mine),
+    )
+
+
+def _condition(folder: RunFolder, subject: Subject, cell: Cell, threshold: float) -> Condition:
+    name = cell_name(subject, cell)
+    findings = folder.findings(name)
+    surrogate = None if cell.surrogate is None else subject.surrogates[cell.surrogate][1].name
+    return Condition(
+        cell=name,
+        kind=cell.kind,
+        label=cell.label,
+        attack=describe(cell),
+        budget=cell.budget.describe(),
+        size=cell.budget.size,
+        main=cell.main,
+        sweep=cell.sweep,
+        surrogate=surrogate,
+        n=len(findings),
+        threshold=threshold,
+        queries_per_example=float(findings["queries"].mean()),
+        violation=float(findings["violation"].max()),
+        unverified=int((~findings["verified"]).sum()),
+        **summarize(findings, threshold, clean=cell.kind == "clean"),
+    )
+
+
+def describe(cell: Cell) -> str:
+    """An attack's name and parameters on one line."""
+    if cell.attack is None:
+        return "none"
+    rest = ", ".join(
+        f"{key}={value}" for key, value in cell.parameters.items() if key != "attack" and value is not None
+    )
+    return f"{cell.parameters['attack']}({rest})"

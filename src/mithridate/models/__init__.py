@@ -1,0 +1,1 @@
+"""Adapters that turn a user's model into what an oracle asks of a model."""
