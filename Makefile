@@ -27,10 +27,10 @@ docs: $(VENV)/test.installed
 
 # The same study on real images: a folder with fundus/, chest/ and skin/ (see docs/real-images.md).
 real: $(VENV)/real.installed
-	$(BIN)/python bench/real.py --data $(DATA) --out $(OUT)/real
+	$(BIN)/mithridate study $(DATA) --out $(OUT)/real --page docs/results-real.md
 
 bench-imaging: $(VENV)/test.installed
-	$(BIN)/python bench/imaging.py
+	$(BIN)/python bench/imaging.py --nih-table "$$(sh tools/nih-table $(VENV))"
 
 $(VENV)/pip.installed:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mithridate needs Python 3.11 or newer: make PYTHON=python3.11 ...")'

@@ -65,5 +65,10 @@ def run_processes(work: Callable[[J], R], jobs: Sequence[J], workers: int | None
                     "a worker process was killed twice (often: out of memory); findings so far are kept, "
                     "run the same command again with fewer workers to go on"
                 ) from None
+        except BaseException:
+            # An error, or Ctrl-C: do not wait for work that nobody will look at.  Jobs write whole files or none.
+            for process in list((pool._processes or {}).values()):
+                process.terminate()
+            raise
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

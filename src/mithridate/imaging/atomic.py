@@ -1,0 +1,56 @@
+"""Files that are whole or absent: written beside their place, flushed to disk, then renamed over it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+
+from mithridate.errors import UserError
+
+
+def replace_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` fill a temporary file next to `path`, then put it in place in one step.
+
+    A reader sees the old file or the new one, also when the process or the machine dies half-way.  The folder is made
+    when absent.  Raises UserError, with nothing left behind, when the disk is full or the folder cannot be written.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(partial)
+        with partial.open("rb+") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(path)
+        _flush_folder(path.parent)
+    except OSError as error:
+        raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
+    finally:
+        with suppress(OSError):  # gone already, or its folder was never there
+            partial.unlink()
+
+
+def replace_text(path: Path, text: str) -> None:
+    """`replace_file` with UTF-8 text."""
+    replace_file(path, lambda partial: partial.write_text(text, encoding="utf-8"))
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file that may be absent; raises UserError when it cannot be removed."""
+    try:
+        if path.exists():
+            path.unlink()
+    except OSError as error:
+        raise UserError(f"{path} cannot be removed: {error.strerror or error}") from error
+
+
+def _flush_folder(folder: Path) -> None:
+    """Make a rename durable; a folder cannot be opened for this on Windows, where the rename is durable by itself."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,1 @@
+"""One report for every run: a page for people, figures for papers, tables for programs."""
