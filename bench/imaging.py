@@ -52,12 +52,12 @@ def timed(*arguments: str) -> tuple[float, str]:
 
 
 def catalog(table: Path) -> list[Measurement]:
-    from mithridate.imaging.sources.chestxray14 import chestxray14_catalog
+    from mithridate.imaging.sources import Request, build_catalog
 
     seconds = []
     for _ in range(3):
         started = time.perf_counter()
-        chestxray14_catalog(table)
+        build_catalog("chestxray14", Request(metadata=(table,)))
         seconds.append(time.perf_counter() - started)
     _, printed = timed("data", "catalog", "chestxray14", "--metadata", str(table), "--json")
     print(json.dumps(json.loads(printed), indent=2))

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
-from torch import Tensor
+
+if TYPE_CHECKING:  # torch takes seconds to import, and much that needs a seed does not need it
+    import torch
+    from torch import Tensor
 
 
 def derive(seed: int, *names: object) -> int:
@@ -32,17 +35,22 @@ class ExampleRandom:
     """
 
     def __init__(self, seed: int, cell: str, ids: Sequence[str]) -> None:
-        self._streams = [torch.Generator().manual_seed(derive(seed, cell, example)) for example in ids]
+        import torch
+
+        self._torch = torch
+        self._streams: list[torch.Generator] = [
+            torch.Generator().manual_seed(derive(seed, cell, example)) for example in ids
+        ]
 
     def __len__(self) -> int:
         return len(self._streams)
 
     def uniform(self, rows: Tensor, shape: Sequence[int], low: float = 0.0, high: float = 1.0) -> Tensor:
         """float32 draws in [low, high), len(rows) x *shape; row i comes from the stream of example rows[i]."""
-        drawn = [torch.rand(tuple(shape), generator=self._streams[int(row)]) for row in rows]
-        return torch.stack(drawn) * (high - low) + low if drawn else torch.empty(0, *shape)
+        drawn = [self._torch.rand(tuple(shape), generator=self._streams[int(row)]) for row in rows]
+        return self._torch.stack(drawn) * (high - low) + low if drawn else self._torch.empty(0, *shape)
 
     def normal(self, rows: Tensor, shape: Sequence[int]) -> Tensor:
         """float32 standard normal draws, len(rows) x *shape."""
-        drawn = [torch.randn(tuple(shape), generator=self._streams[int(row)]) for row in rows]
-        return torch.stack(drawn) if drawn else torch.empty(0, *shape)
+        drawn = [self._torch.randn(tuple(shape), generator=self._streams[int(row)]) for row in rows]
+        return self._torch.stack(drawn) if drawn else self._torch.empty(0, *shape)

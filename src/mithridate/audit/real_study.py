@@ -14,6 +14,7 @@ from mithridate.audit.plan import AttackPlan, Authority, Execution, Plan, TaskPl
 from mithridate.audit.study import paper_attacks
 from mithridate.errors import UserError
 from mithridate.imaging.catalog import Catalog
+from mithridate.imaging.linked import link_duplicates
 from mithridate.imaging.sources.real import real_catalogs
 from mithridate.imaging.training import preset, train
 
@@ -38,7 +39,8 @@ def prepare(data: Path, out: Path, seed: int) -> dict[str, Path]:
     Raises UserError when `out` holds the study of other data.
     """
     files = {}
-    for name, catalog in real_catalogs(data, seed).items():
+    for name, found in real_catalogs(data, seed).items():
+        catalog = link_duplicates(found)
         file = out / "catalogs" / f"{name}.parquet"
         if file.exists() and Catalog.load(file).fingerprint != catalog.fingerprint:
             raise UserError(f"{out} holds a study of other images: choose another --out, or delete it")

@@ -104,10 +104,10 @@ def test_mistakes_are_named(tmp_path: Path) -> None:
             build_catalog("chestxray14", Request(metadata=(table,), positive=LabelRule.parse(positive)))
 
     fails(r"t\.csv has no columns Finding Labels, Patient ID: its columns are Image Index, x", "Image Index,x", "a,b")
-    fails(r"names 00000001_000\.png on lines 2 and 19", HEADER_2020, *lines(), lines()[0])
-    fails(r"no value in column 'patient' on line 2", HEADER_2020, lines()[0].replace(",0,1,50", ",0,,50"))
+    fails(r"names 00000001_000\.png on lines 2 and 21", HEADER_2020, *lines(), lines()[0])
+    fails(r"no value in column 'Patient ID' on line 2", HEADER_2020, lines()[0].replace(",0,1,50", ",0,,50"))
     fails(
-        r"has no 'Cardiomegaly' in column 'findings': its values are Effusion, Mass",
+        r"has no 'Cardiomegaly' in column 'Finding Labels': its values are Effusion, Mass",
         HEADER_2020,
         *lines(),
         positive="Cardiomegaly",

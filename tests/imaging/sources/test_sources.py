@@ -177,6 +177,7 @@ def test_folder_csv_names_its_mistakes(tmp_path: Path) -> None:
         (b"image,image\na,b\n", "two columns called 'image'"),
         (b'image,label\na,1\n"b,0\n', "cannot be read as a CSV table"),
         (b"image,label\n\xff\xfe,1\n", "cannot be read as a CSV table"),
+        (b"image,label\na,1,x\n", "more cells than column names on line 2"),
         (b"image,label\na,1\n,0\n", "no value in column 'image' on line 3"),
         (b"image,label\na,1\nb,0\na,0\n", "names a on lines 2 and 4"),
     ],

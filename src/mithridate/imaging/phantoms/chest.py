@@ -78,7 +78,7 @@ def _attenuation(
         if cavity is not None and cavity.side == lung.side:
             content *= 1.0 - cavity.air
             content += air * (1.0 - cavity.air) * np.float32(2.0 * cavity.collapse)
-            content += air * (np.float32(0.5) * cavity.line - np.float32(0.33) * cavity.air)
+            content += air * (np.float32(0.5) * cavity.line - np.float32(0.32) * cavity.air)
         beam += content - np.float32(_AIR * (1.0 + 0.09 * scene.view.yaw * lung.side)) * air
     beam += chest_lung.recess(scene) + chest_soft.airway(scene)
     beam += chest_bones.spine(scene) + chest_bones.ribs(scene) + chest_bones.girdle(scene, posture)

@@ -26,7 +26,7 @@ class Collapse:
     reach: float  # how far along the wall the gap extends
     gap: float  # individual factor of the gap's width
     wave: tuple[float, float]  # amplitude and phase of the pleural line's waviness
-    contrast: float  # individual factor of the line's density
+    contrast: float  # individual factor of how clearly it shows
 
 
 @dataclass(frozen=True)
@@ -50,7 +50,7 @@ def draw_collapse(patient: np.random.Generator, image: np.random.Generator) -> C
         reach=float(image.uniform(0.26, 0.4)),
         gap=float(image.uniform(0.8, 1.2)),
         wave=(float(image.uniform(0.0, 0.06)), float(image.uniform(0.0, 2 * np.pi))),
-        contrast=float(image.uniform(0.8, 1.2)),
+        contrast=float(image.uniform(0.65, 1.15)),
     )
 
 
@@ -61,8 +61,8 @@ def gap_width(severity: float) -> float:
 
 
 def presence(severity: float) -> float:
-    """How clearly the signs show, in [0, 1]: they fade in between the onset and 0.56."""
-    faded: float = min(1.0, max(0.0, (severity - ONSET) / 0.26)) ** 2
+    """How clearly the signs show, in [0, 1]: they fade in between the onset and 0.6."""
+    faded: float = min(1.0, max(0.0, (severity - ONSET) / 0.3)) ** 1.4
     return faded
 
 
@@ -90,5 +90,5 @@ def draw(scene: Scene, collapse: Collapse, severity: float) -> Cavity | None:
     wall, pleura, gap = pleural_line(lung, collapse, severity)
     space = scene.frame.fill([np.vstack([wall, pleura[::-1]])])
     line = scene.frame.stroke([(pleura, np.full(len(pleura), 0.0065))])
-    strength = presence(severity)
-    return Cavity(collapse.side, space, space * strength, line * strength * collapse.contrast, float(gap.max()))
+    strength = presence(severity) * collapse.contrast
+    return Cavity(collapse.side, space, space * min(1.0, strength), line * strength, float(gap.max()))

@@ -142,7 +142,7 @@ def illumination(size: int, rng: np.random.Generator) -> Array:
 def expose(rgb: Array, rng: np.random.Generator) -> Array:
     """Focus, exposure, white balance, contrast and sensor noise of one shot; clipped to [0, 1]."""
     size = rgb.shape[0]
-    gain = np.exp(rng.normal(0, 0.05)) * np.exp(rng.normal(0, 1, 3) * [0.035, 0.015, 0.04])
+    gain = np.exp(rng.normal(0, 0.05)) * np.exp(rng.normal(0, 1, 3) * [0.025, 0.012, 0.04])
     contrast, blur = rng.uniform(0.9, 1.12), rng.uniform(0.0015, 0.0045) * size
     grain = rng.uniform(0.003, 0.011)
     if blur > 0.25:

@@ -81,14 +81,14 @@ def draw_lesion(rng: np.random.Generator) -> Lesion:
     kind = str(rng.choice(_KINDS, p=_KIND_SHARES))
     tints = rng.dirichlet([1.8, 1.3, 0.4])
     spectrum = tints[0] * _BROWN + tints[1] * _RED_BROWN + tints[2] * _GREY_BROWN
-    offset = rng.normal(0, 0.16, 2)
+    offset = rng.normal(0, 0.11, 2)
     two_tone = rng.uniform() < 0.4
     return Lesion(
         center=(float(rng.uniform(-room, room)), float(rng.uniform(-room, room))),
         radius=radius,
         elongation=float(np.exp(abs(rng.normal(0, 0.22)))),
         angle=float(rng.uniform(0, np.pi)),
-        outline=harmonics(rng, 0.08, 2, 14, 1.2),
+        outline=harmonics(rng, 0.07, 2, 14, 1.2),
         softness=float(np.exp(rng.uniform(np.log(0.14), np.log(0.55)))),
         fray=float(rng.uniform(0.02, 0.09)),
         density=float(np.exp(rng.uniform(np.log(0.28), np.log(2.3)))),
@@ -133,6 +133,9 @@ def harmonics(rng: np.random.Generator, amplitude: float, first: int, last: int,
 
 
 def equal_area(curve: Array) -> Array:
-    """Radii 1 + curve, at least 0.15, scaled to the area of the unit circle: a sign must not make a lesion larger."""
-    radii = np.maximum(1 + curve, 0.15)
+    """Radii of an outline, about 1 + curve, scaled to the area of the unit circle: no sign may make a lesion larger.
+
+    The deepest notch leaves half of the radius, the longest lobe doubles it.
+    """
+    radii = np.exp(0.65 * np.tanh(curve / 0.65))
     return np.asarray(radii / np.sqrt(np.mean(radii**2)), dtype=np.float32)

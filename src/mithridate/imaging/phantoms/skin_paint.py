@@ -95,7 +95,7 @@ def _depth(lesion: Lesion, signs: Signs, doses: dict[str, float], uv: tuple[Arra
         np.floor(angle + 10 * edge).astype(np.intp) % OUTLINE
     ]
     reach = smoothstep(0.5, 1.0, depth.astype(np.float32))
-    swayed: Array = depth + (lesion.fray + 0.05 * doses["border"]) * edge - streak * reach
+    swayed: Array = depth + (lesion.fray + 0.04 * doses["border"]) * edge - streak * reach
     return swayed
 
 
@@ -153,12 +153,12 @@ def _benign(lesion: Lesion, site: _Site, body: Array) -> Layers:
 def _malignant(nevus: Layers, signs: Signs, doses: dict[str, float], site: _Site) -> Layers:
     """Add the colors of melanoma: patches of every pigment, off the center and without symmetry."""
     spread, scarred = doses["variegation"], doses["regression"]
-    islands = 0.15 + 1.7 * smoothstep(-1.0, 1.2, site.colors)
+    islands = 0.12 + 1.5 * smoothstep(-1.0, 1.2, site.colors)
     # Regression and veil take brown away; more of it elsewhere keeps the mean color of the lesion uninformative.
-    remainder = 1 + 0.32 * scarred + 0.15 * doses["veil"]
+    remainder = 1 + 0.25 * scarred + 0.10 * doses["veil"]
     melanin = remainder * nevus.melanin * (1 + spread * (islands - 1)) * np.exp(0.25 * spread * site.hues)
     blotch = _region(site, signs.places[0], 0.25 + 0.30 * doses["blotch"], site.regions)
-    black = 1.25 * doses["blotch"] * blotch * smoothstep(-0.8, 0.4, site.colors)
+    black = 0.95 * doses["blotch"] * blotch * smoothstep(-0.8, 0.4, site.colors)
     fade = scarred * _region(site, signs.places[1], 0.35 + 0.35 * scarred, site.hues)
     peppering = smoothstep(0.7, 1.3, site.regions) * fade
     veil = 0.75 * doses["veil"] * _region(site, signs.places[2], 0.35 + 0.30 * doses["veil"], site.colors)

@@ -22,7 +22,7 @@ SIGNS = ("asymmetry", "border", "variegation", "network", "dots", "streaks", "bl
 ONSET = 0.28
 """Severity up to which no sign shows: below it, images do not depend on severity."""
 
-_FULL = 0.85
+_FULL = 0.80
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Signs:
     regions: Image.Image
 
     def doses(self, severity: float) -> dict[str, float]:
-        """Strength of every sign, each in [0, 1]: none up to ONSET, its full weight from severity 0.85."""
+        """Strength of every sign, each in [0, 1]: none up to ONSET, its full weight from severity 0.80."""
         t = min(max((severity - ONSET) / (_FULL - ONSET), 0.0), 1.0)
         return {name: weight * t * t * (3 - 2 * t) for name, weight in self.weights.items()}
 
@@ -51,12 +51,12 @@ class Signs:
 def draw_signs(rng: np.random.Generator) -> Signs:
     """Draw which signs a lesion would show, how strongly, and where.  At least six of the nine are strong."""
     strong = set(rng.permutation(len(SIGNS))[: int(rng.integers(6, 9))].tolist())
-    high, low = rng.uniform(0.7, 1.0, len(SIGNS)), rng.uniform(0.0, 0.35, len(SIGNS))
+    high, low = rng.uniform(0.7, 1.0, len(SIGNS)), rng.uniform(0.0, 0.4, len(SIGNS))
     weights = {name: float(high[i] if i in strong else low[i]) for i, name in enumerate(SIGNS)}
     radii, angles = rng.uniform(0.25, 0.75, 3), rng.uniform(0, 2 * np.pi, 3)
     return Signs(
         weights=weights,
-        lopsided=harmonics(rng, 0.25, 1, 4, 0.6),
+        lopsided=harmonics(rng, 0.27, 1, 4, 0.6),
         notches=_notches(rng) + harmonics(rng, 0.035, 5, 16, 0.7),
         fingers=_fingers(rng),
         places=np.stack([radii * np.cos(angles), radii * np.sin(angles)], axis=1),
@@ -78,7 +78,7 @@ def _notches(rng: np.random.Generator) -> Array:
     """Two to four notches or lobes in an outline."""
     curve = np.zeros(OUTLINE, dtype=np.float32)
     for _ in range(int(rng.integers(2, 5))):
-        depth = rng.uniform(0.15, 0.40) * rng.choice([-1.0, 1.0], p=[0.6, 0.4])
+        depth = rng.uniform(0.18, 0.45) * rng.choice([-1.0, 1.0], p=[0.6, 0.4])
         curve += np.float32(depth) * _bump(rng.uniform(0, 2 * np.pi), rng.uniform(0.18, 0.45))
     return curve
 

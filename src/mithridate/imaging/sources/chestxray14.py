@@ -31,8 +31,7 @@ TABLES = (
 )
 NO_FINDING = "No Finding"
 
-# The editions of the table spell their columns differently; names are compared as letters and digits alone, so that
-# "OriginalImage[Width" (a bracket that the comma cuts in two) and "OriginalImageWidth" are the same.
+# The editions of the table spell their columns differently; names are compared as letters and digits alone.
 _SPELLINGS = {
     "image": ("imageindex", "imagename", "image"),
     "findings": ("findinglabels", "findings", "labels"),
@@ -41,8 +40,6 @@ _SPELLINGS = {
     "age": ("patientage", "age"),
     "sex": ("patientgender", "patientsex", "gender", "sex"),
     "view": ("viewposition", "view"),
-    "width": ("originalimagewidth", "width"),
-    "height": ("originalimageheight", "height"),
 }
 _METADATA = ("findings", "patient", "follow_up", "age", "sex", "view")
 
@@ -51,8 +48,10 @@ def build(request: Request) -> Catalog:
     """Chest radiographs with a finding against No Finding, split by patient .85/.15.  Raises UserError."""
     task = request.task_for("chest")
     path = _only(request.table_paths(SOURCE, *TABLES))
-    table = _read(path)
-    positive, control = _cohort(table, task, path)
+    table = read_table(path)
+    names = _check(table, path)
+    positive, control = _cohort(table, names, task, path)
+    table = table.rename(columns={theirs: ours for ours, theirs in names.items()})
     table, labels = table[positive | control], positive[positive | control]
     notes: list[str] = []
     if request.root is None:
@@ -64,7 +63,7 @@ def build(request: Request) -> Catalog:
         ids=table["image"],
         paths=found,
         labels=labels,
-        groups=table["patient"],
+        groups=_plain(table["patient"]),
         metadata={name: name for name in _METADATA},
     )
     return make_catalog(
@@ -72,38 +71,37 @@ def build(request: Request) -> Catalog:
     )
 
 
-def _read(path: Path) -> pd.DataFrame:
-    """The table with our column names; patients as plain numbers where they are numbers."""
-    table = read_table(path)
+def _check(table: pd.DataFrame, path: Path) -> dict[str, str]:
+    """Our names of columns to the table's; raises UserError, in the table's names, for what cannot be used."""
     keys = {re.sub(r"[^a-z0-9]", "", str(column).lower()): str(column) for column in table.columns}
-    keys.setdefault("originalimageheight", keys.get("height", ""))
-    names = {}
+    names: dict[str, str] = {}
     for ours, spellings in _SPELLINGS.items():
-        theirs = next((keys[key] for key in spellings if keys.get(key)), None)
-        if theirs is not None and theirs not in names:
-            names[theirs] = ours
-    absent = [ours for ours in ("image", "findings", "patient") if ours not in names.values()]
-    if absent:
-        usual = {"image": "Image Index", "findings": "Finding Labels", "patient": "Patient ID"}
-        require_columns(table, [usual[ours] for ours in absent], path)
-    table = table.rename(columns=names)
-    for column in ("image", "findings", "patient"):
-        require_filled(table, column, path)
-    require_unique(table, "image", path)
-    patients = table["patient"].str.replace(r"^0+(?=\d)", "", regex=True)
-    return table.assign(patient=patients)
+        theirs = next((keys[key] for key in spellings if key in keys), None)
+        if theirs is not None:
+            names[ours] = theirs
+    usual = {"image": "Image Index", "findings": "Finding Labels", "patient": "Patient ID"}
+    require_columns(table, [usual[ours] for ours in usual if ours not in names], path)
+    for ours in usual:
+        require_filled(table, names[ours], path)
+    require_unique(table, names["image"], path)
+    return names
 
 
-def _cohort(table: pd.DataFrame, task: Task, path: Path) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _cohort(
+    table: pd.DataFrame, names: dict[str, str], task: Task, path: Path
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which rows are positives and which are controls: two arrays of N booleans."""
-    positive = task.rule.matches(table, "findings", str(path), separator="|")
-    control = np.asarray(table["findings"] == NO_FINDING)
+    positive = task.rule.matches(table, names["findings"], str(path), separator="|")
+    control = np.asarray(table[names["findings"]] == NO_FINDING)
     if not control.any():
-        raise UserError(
-            f"{path} has no image with the finding '{NO_FINDING}', so there are no controls: check the table"
-        )
-    affected = set(table["patient"][positive])
-    return positive, control & ~positive & ~np.asarray(table["patient"].isin(affected))
+        raise UserError(f"{path} has no image with the finding '{NO_FINDING}', so there are no controls")
+    patients = _plain(table[names["patient"]])
+    return positive, control & ~positive & ~np.asarray(patients.isin(set(patients[positive])))
+
+
+def _plain(patients: pd.Series[str]) -> pd.Series[str]:
+    """Patient numbers without leading zeros, which only some editions write."""
+    return patients.str.replace(r"^0+(?=\d)", "", regex=True)
 
 
 def _only(paths: tuple[Path, ...]) -> Path:

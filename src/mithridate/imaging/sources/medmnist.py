@@ -45,8 +45,7 @@ def build(request: Request) -> Catalog:
     notes = [
         "The archive names no patients, so each image is its own group: images of one patient may lie in two parts."
     ]
-    keep = request.keep_splits and request.fractions is None
-    if keep and set(parts) == set(SPLITS):
+    if request.fractions is None and set(parts) == set(SPLITS):
         notes.append("The parts are the archive's own.")
     else:
         rows = rows.drop(columns="split").assign(archive_split=rows["split"])

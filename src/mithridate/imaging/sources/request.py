@@ -22,11 +22,11 @@ class Request:
     metadata          label tables; empty for the file that the source expects inside `root`
     task              the task in words; None for the source's own
     positive          label rule; None for the task's own
-    fractions         shares of the parts; None for the task's own
+    positive_words    what positive means, for reports; None for the task's words or the rule itself
+    fractions         shares of the parts; None for the task's own, or the parts that the source itself states
     seed              seed of the split (and of a cohort of phantoms)
     image_column, label_column, group_column    names of columns, where a source cannot know them
     missing           "refuse" a table that names missing images, or "drop" those rows and say how many
-    keep_splits       keep the parts that the source itself states
     frame             which frame of a multi-frame DICOM file to use
     images            number of phantoms
     prevalence        share of positives among phantoms
@@ -44,7 +44,6 @@ class Request:
     label_column: str | None = None
     group_column: str | None = None
     missing: Literal["refuse", "drop"] = "refuse"
-    keep_splits: bool = True
     frame: int = 0
     images: int = 1000
     prevalence: float = 0.5

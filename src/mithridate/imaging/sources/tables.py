@@ -39,15 +39,16 @@ def read_table(path: Path, required: Sequence[str] = ()) -> pd.DataFrame:
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeError, OSError, EOFError, csv.Error) as error:
         raise UserError(f"{path} cannot be read as a CSV table ({_gist(error)}): check the file") from None
     table.index = pd.Index(np.arange(2, len(table) + 2), name="line")
-    table = table.fillna("").apply(lambda cells: cells.str.strip())
+    table = pd.DataFrame({column: table[column].fillna("").str.strip() for column in table.columns})
     nameless = [column for column in table.columns if column.startswith(_NAMELESS)]
     surplus = (table[nameless] != "").any(axis=1).to_numpy(dtype=bool)
     if surplus.any():
         raise UserError(f"{path} has more cells than column names on {line(table, surplus)}: check the commas there")
     table = table.drop(columns=nameless)
-    table = table[(table != "").any(axis=1)]  # blank lines
-    if table.empty:
+    filled: pd.DataFrame = table[(table != "").any(axis=1)]  # blank lines have nothing
+    if filled.empty:
         raise UserError(f"{path} has a header and no rows: check the file")
+    table = filled
     require_columns(table, required, path)
     return table
 
