@@ -22,7 +22,7 @@ from mithridate.seeds import generator
 
 DOSES = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02)
 SIZE = 128
-KEPT = 4
+KEPT = 3
 PHANTOMS: dict[str, Callable[..., NDArray[np.float32]]] = {
     "fundus": fundus.render,
     "chest": chest.render,

@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from mithridate.audit.results import Results
 from mithridate.errors import UserError
-from mithridate.imaging.atomic import replace_text
+from mithridate.files import replace_text
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from mithridate.audit.cells import Cell
 from mithridate.audit.findings import judge
 from mithridate.audit.plan import Plan, TaskPlan
 from mithridate.audit.subject import Subject, load_subject
-from mithridate.imaging.atomic import replace_file
+from mithridate.files import replace_file
 from mithridate.oracle import Gradients
 from mithridate.seeds import ExampleRandom
 

@@ -19,7 +19,7 @@ from safetensors.torch import load, save_file
 from torch import Tensor
 
 from mithridate.errors import UserError
-from mithridate.imaging.atomic import remove_file, replace_file, replace_text
+from mithridate.files import remove_file, replace_file, replace_text
 from mithridate.imaging.networks import Classifier, Normalization, build
 from mithridate.statistics import Interval
 

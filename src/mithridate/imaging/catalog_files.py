@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from mithridate.errors import MithridateError, UserError
-from mithridate.imaging.atomic import replace_file
+from mithridate.files import replace_file
 from mithridate.imaging.catalog import Catalog
 from mithridate.imaging.tasks import Task
 

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from mithridate.imaging.atomic import replace_file
+from mithridate.files import replace_file
 from mithridate.report.charts import Chart, Curve, charts
 from mithridate.report.panels import FIGURE_2, Gallery, Shot, describe, gallery, triptych
 from mithridate.report.pictures import Array, to_bytes

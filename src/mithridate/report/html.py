@@ -14,7 +14,7 @@ from pathlib import Path
 
 import jinja2
 
-from mithridate.imaging.atomic import replace_text
+from mithridate.files import replace_text
 from mithridate.report import methods, words
 from mithridate.report.advice import limits, meaning, next_steps, summary
 from mithridate.report.charts import charts

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from mithridate.audit.results import Condition, Estimate, Results, TaskResult
-from mithridate.imaging.atomic import replace_text
+from mithridate.files import replace_text
 from mithridate.imaging.cards import read_card
 
 

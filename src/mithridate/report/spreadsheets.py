@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from mithridate.audit.results import Condition
-from mithridate.imaging.atomic import replace_text
+from mithridate.files import replace_text
 from mithridate.report.published import CLEAN_PREDICTIONS, SOURCE, TABLE_1
 from mithridate.report.study import Study
 

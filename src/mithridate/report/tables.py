@@ -150,7 +150,13 @@ def attack_table(study: Study) -> Table:
             "figures under attack are not readable in the copies at hand and are not quoted."
         )
     columns = ("Condition", "Accuracy", "AUC", "Confidence", "Success", "Stored", "SSIM", "PSNR, dB")
-    return Table("table-2", "Table 2. What each attack does.", columns, tuple(groups), tuple(notes))
+    return Table(
+        "table-2",
+        "Table 2. Every condition of the study, beside the untouched images.",
+        columns,
+        tuple(groups),
+        tuple(notes),
+    )
 
 
 def _attack_row(condition: Condition) -> Row:

@@ -286,7 +286,7 @@ def test_real_sets_are_read(shared_data: Path) -> None:
         assert catalog.task.name == name
         assert catalog.task.channels == TASKS[name].channels
         counts = catalog.counts()
-        assert counts["test"]["all"]["groups"] / counts["total"]["all"]["groups"] == pytest.approx(0.30, abs=0.01)
+        assert counts["test"]["all"]["groups"] / counts["total"]["all"]["groups"] == pytest.approx(0.25, abs=0.01)
         assert (catalog.root / catalog.table["path"].iloc[0]).is_file()
     assert catalogs["chest"].task.positive == "pneumonia"
     chest = catalogs["chest"].table

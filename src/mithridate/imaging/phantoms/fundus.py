@@ -22,8 +22,8 @@ from mithridate.imaging.phantoms.texture import Array
 
 MINIMUM_SIZE = 16
 
-_BLOOD = rgb(0.30, 1.05, 0.72)  # optical density of a haemorrhage
-_EXUDATE = rgb(0.20, 0.22, 0.50)  # powers of the retina's colour, as in `fundus_tissue`
+_BLOOD = rgb(0.36, 1.15, 0.80)  # optical density of a haemorrhage
+_EXUDATE = rgb(0.14, 0.16, 0.45)  # powers of the retina's colour, as in `fundus_tissue`
 _COTTON_WOOL = rgb(0.35, 0.30, 0.30)
 _BLOOD_EDGE, _COTTON_WOOL_EDGE = 0.0012, 0.006  # softness of the outline, image sides
 _NEW_VESSEL_WIDTH = 0.0032  # image sides at unit magnification

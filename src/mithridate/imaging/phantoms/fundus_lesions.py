@@ -9,7 +9,7 @@ Ophthalmology 110:1677).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 import numpy as np
@@ -80,7 +80,7 @@ def _hemorrhages(eye: Eye, load: float, rng: np.random.Generator) -> Lesions:
     count = 30
     centers = _posterior_pole(eye, count, 0.20, rng)
     centers[:4] = _ring_around_fovea(eye, 4, rng)
-    radii = np.exp(rng.normal(-4.75, 0.42, count))
+    radii = np.exp(rng.normal(-4.65, 0.42, count))
     onset = _onsets(0.46, 0.75 - 0.3 * load, count, rng)
     onset[:4] = rng.uniform(0.45, 0.56, 4) + (1 - load) * np.array([0.0, 0.02, 0.12, 0.2])
     outlines = blobs(centers, radii, rng, 0.2, 12)
@@ -132,7 +132,7 @@ def _exudates(eye: Eye, load: float, rng: np.random.Generator) -> Lesions:
     x, y = radius * np.cos(angle), radius * np.sin(angle) * squeeze
     offset = np.stack([np.cos(tilt) * x - np.sin(tilt) * y, np.sin(tilt) * x + np.cos(tilt) * y], axis=-1)
     centers = (heart[:, None] + offset).reshape(-1, 2)
-    radii = np.exp(rng.normal(-5.55, 0.42, clusters * each))
+    radii = np.exp(rng.normal(-5.48, 0.42, clusters * each))
     onset = (opening[:, None] + 0.45 * rng.uniform(size=(clusters, each)) ** 1.2).ravel()
     onset.reshape(clusters, each)[:, :3] = opening[:, None]
     strength = np.repeat(rng.uniform(0.55, 1.0, clusters), each) * rng.uniform(0.6, 1.0, clusters * each)
@@ -185,4 +185,6 @@ def draw_lesions(eye: Eye) -> tuple[Lesions, ...]:
     loads = rng.uniform(size=len(_MAKERS))
     leading = max(Kind.HEMORRHAGE, Kind.EXUDATE, key=lambda kind: float(loads[kind.value]))
     loads[leading.value] = rng.uniform(0.75, 1.0)
-    return tuple(make(eye, float(load), rng) for make, load in zip(_MAKERS, loads, strict=True))
+    visibility = rng.uniform(0.45, 1.0)  # in some eyes even advanced disease is pale
+    carried = (make(eye, float(load), rng) for make, load in zip(_MAKERS, loads, strict=True))
+    return tuple(replace(lesions, strength=visibility * lesions.strength) for lesions in carried)

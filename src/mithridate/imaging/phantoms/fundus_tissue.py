@@ -23,7 +23,7 @@ _MELANIN = rgb(0.80, 0.82, 0.45)
 _DISC_RIM = rgb(0.13, 0.40, 0.52)
 _DISC_CUP = rgb(0.05, 0.17, 0.32)
 _ATROPHY = rgb(0.50, 0.50, 0.50)
-_DRUSEN = rgb(0.48, 0.54, 0.72)
+_DRUSEN = rgb(0.52, 0.58, 0.74)
 _SHEEN = rgb(0.75, 0.62, 0.60)
 _LATTICE = 128  # samples a side of textures that are looked up in retinal coordinates
 _FAINTEST_VESSEL = 0.14
@@ -103,14 +103,14 @@ def _sheen(
 def _clutter(retina: Array, size: int, person: Person, eye: Eye, view: View) -> Array:
     """Spots that are no retinopathy: drusen, more often in the old, and clumps of pigment."""
     rng = np.random.default_rng(eye.clutter_seed)
-    has_drusen, has_pigment = rng.uniform(size=2) < [0.5 - 0.35 * person.youth, 0.35]
+    has_drusen, has_pigment = rng.uniform(size=2) < [0.5 - 0.35 * person.youth, 0.3]
     count, few = 60, 12
     hearts = eye.fovea + rng.normal(0, 0.16, (2, 2))
     centers = hearts[rng.integers(0, 2, count)] + rng.normal(0, rng.uniform(0.03, 0.14), (count, 2))
     drusen = blobs(centers, np.exp(rng.normal(-5.25, 0.4, count)), rng, 0.08, 10)
-    opacity = rng.uniform(0.2, 0.95, count) * (np.arange(count) < rng.integers(3, count))
+    opacity = rng.uniform(0.2, 0.85, count) * (np.arange(count) < rng.integers(3, count))
     clumps = blobs(eye.fovea + rng.normal(0, 0.25, (few, 2)), np.exp(rng.normal(-5.0, 0.35, few)), rng, 0.15, 10)
-    faint = rng.uniform(0.25, 0.85, few) * (np.arange(few) < rng.integers(1, few))
+    faint = rng.uniform(0.2, 0.75, few) * (np.arange(few) < rng.integers(1, few))
     if has_drusen:
         retina = toward(retina, base_color(person) ** _DRUSEN, _soft_spots(size, view.to_image(drusen), opacity))
     if has_pigment:

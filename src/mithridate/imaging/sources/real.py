@@ -13,7 +13,7 @@ from mithridate.imaging.sources.request import Request
 from mithridate.imaging.tasks import TASKS, Fractions
 
 # Small sets need a large test part: the interval of an AUC narrows with the root of the smaller class.
-FRACTIONS = Fractions(validation=0.15, test=0.30)
+FRACTIONS = Fractions(validation=0.10, test=0.25)
 
 
 def real_catalogs(root: Path, seed: int = 0, fractions: Fractions = FRACTIONS) -> dict[str, Catalog]:

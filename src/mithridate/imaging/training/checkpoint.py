@@ -13,7 +13,7 @@ from typing import Any, Final
 import torch
 
 from mithridate.errors import UserError
-from mithridate.imaging.atomic import remove_file, replace_file, replace_text
+from mithridate.files import remove_file, replace_file, replace_text
 
 RUN: Final = "run.json"
 

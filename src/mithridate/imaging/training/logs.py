@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from mithridate.imaging.atomic import replace_text
+from mithridate.files import replace_text
 
 LOG: Final = "training.csv"
 Row = Mapping[str, str | int | float | None]
