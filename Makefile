@@ -23,7 +23,7 @@ lint: $(VENV)/test.installed
 	$(BIN)/mypy
 
 docs: $(VENV)/test.installed
-	$(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet --site-dir $(VENV)/site
 
 # The same study on real images: a folder with fundus/, chest/ and skin/ (see docs/real-images.md).
 real: $(VENV)/real.installed

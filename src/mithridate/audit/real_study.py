@@ -16,7 +16,7 @@ from mithridate.errors import UserError
 from mithridate.imaging.catalog import Catalog
 from mithridate.imaging.linked import link_duplicates
 from mithridate.imaging.sources.real import real_catalogs
-from mithridate.imaging.training import preset, train
+from mithridate.imaging.training import Recipe, train
 
 ROLES = ("victim", "surrogate")
 DOSES = (0.001, 0.003)
@@ -31,6 +31,7 @@ class Training:
     cache: Path
     role: str
     seed: int
+    recipe: Recipe
 
 
 def prepare(data: Path, out: Path, seed: int) -> dict[str, Path]:
@@ -50,11 +51,27 @@ def prepare(data: Path, out: Path, seed: int) -> dict[str, Path]:
 
 
 def train_all(
-    catalogs: dict[str, Path], out: Path, seed: int, workers: int | None, progress: Callable[[str, int, int], None]
+    catalogs: dict[str, Path],
+    out: Path,
+    *,
+    seed: int,
+    recipe: Callable[[str], Recipe],
+    workers: int | None,
+    progress: Callable[[str, int, int], None],
 ) -> None:
-    """A victim and an independent surrogate for each task, side by side in single-threaded processes."""
+    """A victim and an independent surrogate for each task, side by side in single-threaded processes.
+
+    `recipe` gives the recipe of a task by its name.
+    """
     jobs = [
-        Training(catalogs[task], model_folder(out, task, role), out / "cache", role, seed * len(ROLES) + number)
+        Training(
+            catalog=catalogs[task],
+            out=model_folder(out, task, role),
+            cache=out / "cache",
+            role=role,
+            seed=seed * len(ROLES) + number,
+            recipe=recipe(task),
+        )
         for task in ("skin", "chest", "fundus")  # the largest first, so that the last worker does not wait long
         if task in catalogs
         for number, role in enumerate(ROLES)
@@ -69,7 +86,7 @@ def train_one(job: Training) -> str:
     catalog = Catalog.load(job.catalog)
     card = train(
         catalog,
-        preset("fine-tune", catalog.task.name),
+        job.recipe,
         job.out,
         seed=job.seed,
         device="cpu",

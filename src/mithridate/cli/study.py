@@ -9,6 +9,7 @@ import typer
 
 from mithridate.cli.audit import carry_out
 from mithridate.cli.console import out, progress_bar
+from mithridate.cli.train import read_recipe
 
 
 def study(
@@ -17,7 +18,8 @@ def study(
     ],
     out_folder: Annotated[Path, typer.Option("--out", help="Folder of catalogs, models and the run.")] = Path("study"),
     seed: Annotated[int, typer.Option(min=0, help="Seed of splits, trainings and attacks.")] = 0,
-    limit: Annotated[int, typer.Option(min=20, help="Test images a task that are attacked, at most.")] = 150,
+    limit: Annotated[int, typer.Option(min=20, help="Test images a task that are attacked, at most.")] = 100,
+    recipe: Annotated[str, typer.Option("--recipe", help="As in `mithridate train`.")] = "fine-tune",
     page: Annotated[
         Path | None, typer.Option("--page", help="Also write the results as a Markdown page.", show_default=False)
     ] = None,
@@ -38,7 +40,14 @@ def study(
 
     catalogs = prepare(data, out_folder, seed)
     with progress_bar() as progress:
-        train_all(catalogs, out_folder, seed, workers, progress)
+        train_all(
+            catalogs,
+            out_folder,
+            seed=seed,
+            recipe=lambda task: read_recipe(recipe, task),
+            workers=workers,
+            progress=progress,
+        )
     plan = real_plan(catalogs, out_folder, owner=owner, authorized_by=owner, seed=seed, limit=limit, workers=workers)
     results = carry_out(plan, out_folder / "run")
     if page is not None:

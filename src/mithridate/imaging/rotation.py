@@ -60,7 +60,8 @@ class Rotation:
         # Steps of a pixel's width at the border: coarser steps could miss the valley, finer ones add nothing.
         step = math.degrees(2.0 / max(origin.shape[1:]))
         scan = torch.arange(-reach, reach + step, step, dtype=torch.float64)
-        best = float(scan[torch.cat([residual(part) for part in scan.split(64)]).argmin()])
+        parts = [residual(scan[first : first + 64]) for first in range(0, len(scan), 64)]
+        best = float(scan[torch.cat(parts).argmin()])
         angle = _golden(lambda a: float(residual(torch.tensor([a], dtype=torch.float64))), best - step, best + step)
         worst = float((rotate(origin[None], torch.tensor([angle]), self.fill)[0] - candidate).abs().max())
         excess = abs(angle) - self.degrees

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mithridate.report.study import Study
 from mithridate.report.verdict import Verdict
-from mithridate.report.words import count, listed, percent
+from mithridate.report.words import listed, percent
 
 HIGH_CONFIDENCE = 0.9
 
@@ -34,14 +34,18 @@ def summary(verdicts: Sequence[Verdict]) -> str:
         found = [v for v in attacked if v.level == level]
         if found:
             verb = "was" if len(found) == 1 else "were"
-            head = f"{len(found)} of {count(len(verdicts), 'model')} ({_names(found)})"
+            head = _head(found, verdicts)
             parts.append(words.format(head if level == "held" else f"{head} {verb}") + ".")
     for level, words in (("not attacked", "not attacked"), ("not measured", "not measured under attack")):
         rest = [v for v in verdicts if v.level == level]
         if rest:
             verb = "was" if len(rest) == 1 else "were"
-            parts.append(f"{len(rest)} of {count(len(verdicts), 'model')} ({_names(rest)}) {verb} {words}.")
+            parts.append(f"{_head(rest, verdicts)} {verb} {words}.")
     return " ".join(parts) or "This run holds no models."
+
+
+def _head(some: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
+    return ("The model" if len(verdicts) == 1 else f"{len(some)} of {len(verdicts)} models") + f" ({_names(some)})"
 
 
 def meaning(verdicts: Sequence[Verdict]) -> list[str]:

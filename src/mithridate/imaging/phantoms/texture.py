@@ -27,7 +27,8 @@ def grid(size: int) -> tuple[Array, Array]:
 def smoothstep(low: float, high: float, value: Array) -> Array:
     """Cubic ramp from 0 (value <= low) to 1 (value >= high); low > high gives a falling ramp."""
     t = np.clip((value - low) / (high - low), 0.0, 1.0)
-    return (t * t * (3.0 - 2.0 * t)).astype(np.float32)
+    ramp: Array = (t * t * (3.0 - 2.0 * t)).astype(np.float32)
+    return ramp
 
 
 @lru_cache(maxsize=16)
@@ -36,7 +37,8 @@ def _spectrum(size: int, slope: float) -> Array:
     fx = np.fft.rfftfreq(size)[None, :]
     radius = np.hypot(fx, fy)
     radius[0, 0] = np.inf  # no constant term: the noise has zero mean
-    return (radius ** (-slope)).astype(np.float32)
+    spectrum: Array = (radius ** (-slope)).astype(np.float32)
+    return spectrum
 
 
 def noise(size: int, slope: float, rng: np.random.Generator) -> Array:
@@ -46,7 +48,8 @@ def noise(size: int, slope: float, rng: np.random.Generator) -> Array:
     """
     white = rng.standard_normal((size, size), dtype=np.float32)
     field = np.fft.irfft2(np.fft.rfft2(white) * _spectrum(size, slope), s=(size, size))
-    return (field / (field.std() + 1e-9)).astype(np.float32)
+    normal: Array = (field / (field.std() + 1e-9)).astype(np.float32)
+    return normal
 
 
 def strokes(size: int, lines: list[tuple[NDArray[np.floating], NDArray[np.floating]]], oversample: int = 3) -> Array:
