@@ -6,7 +6,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constr
 DATA ?= ../shared/data/real
 OUT ?= runs
 
-.PHONY: demo test lint docs real bench-imaging figures clean
+.PHONY: demo test lint docs real zoo bench-imaging clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.installed
@@ -28,6 +28,10 @@ docs: $(VENV)/test.installed
 # The same study on real images: a folder with fundus/, chest/ and skin/ (see docs/real-images.md).
 real: $(VENV)/real.installed
 	$(BIN)/mithridate study $(DATA) --out $(OUT)/real --page docs/results-real.md
+
+# Rebuild the small models that ship with the program.
+zoo: $(VENV)/real.installed
+	OMP_NUM_THREADS=1 $(BIN)/python -m mithridate.imaging.zoo_build --cache $(OUT)/zoo-cache
 
 bench-imaging: $(VENV)/test.installed
 	$(BIN)/python bench/imaging.py --nih-table "$$(sh tools/nih-table $(VENV))"

@@ -27,6 +27,16 @@ def test_what_is_projected_is_inside(budget: Linf | L2, seed: int, log_scale: fl
     assert torch.allclose(budget.project(projected, origin), projected, atol=1e-6)
 
 
+@pytest.mark.parametrize("epsilon", [0.05, 1.0, 30.0])
+def test_rounding_does_not_leave_the_ball_of_a_large_image(epsilon: float) -> None:
+    g = torch.Generator().manual_seed(0)
+    origin = 0.9 + 0.1 * torch.rand(4, 3, 224, 224, generator=g)
+    step = torch.randn(origin.shape, generator=g)
+    budget = L2(epsilon)
+    assert float(budget.violation(origin, budget.project(origin - step.abs(), origin)).max()) == 0.0
+    assert float(budget.violation(origin, budget.project(origin + step, origin)).max()) == 0.0
+
+
 @given(BUDGETS, st.integers(0, 100))
 def test_samples_are_inside(budget: Linf | L2, seed: int) -> None:
     origin = images(seed)

@@ -55,6 +55,13 @@ def _register() -> None:
 _register()
 
 
+def _interrupted(stop: BaseException | None) -> bool:
+    """Whether a Ctrl-C is behind this exit."""
+    while stop is not None and not isinstance(stop, KeyboardInterrupt):
+        stop = stop.__cause__ or stop.__context__
+    return stop is not None
+
+
 def run() -> None:
     """Entry point: exit code 0 done, 1 failure, 2 the user's mistake, 130 interrupted."""
     try:
@@ -65,9 +72,12 @@ def run() -> None:
     except MithridateError as error:
         err.print(f"[bold red]mithridate failed:[/] {escape(str(error))}")
         sys.exit(1)
-    except KeyboardInterrupt:
-        err.print("interrupted; what was finished is kept, and the same command goes on from there")
-        sys.exit(130)
+    except (KeyboardInterrupt, SystemExit) as stop:
+        # Typer turns Ctrl-C into a plain exit; a command that has said its own word about it exits without that cause.
+        if _interrupted(stop):
+            err.print("interrupted; what was finished is kept, and the same command goes on from there")
+            sys.exit(130)
+        raise
     except BrokenPipeError:
         # The reader of our output went away (| head): nothing is wrong.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -185,6 +185,6 @@ def draw_lesions(eye: Eye) -> tuple[Lesions, ...]:
     loads = rng.uniform(size=len(_MAKERS))
     leading = max(Kind.HEMORRHAGE, Kind.EXUDATE, key=lambda kind: float(loads[kind.value]))
     loads[leading.value] = rng.uniform(0.75, 1.0)
-    visibility = rng.uniform(0.45, 1.0)  # in some eyes even advanced disease is pale
+    visibility = rng.uniform(0.6, 1.0)  # in some eyes even advanced disease is pale
     carried = (make(eye, float(load), rng) for make, load in zip(_MAKERS, loads, strict=True))
     return tuple(replace(lesions, strength=visibility * lesions.strength) for lesions in carried)

@@ -33,11 +33,12 @@ def healthy(size: int, person: Person, eye: Eye, view: View) -> Array:
     """Reflectance of this eye without any disease, seen from `view`."""
     u, v = view.retina_grid(size)
     base = base_color(person)
-    rng = np.random.default_rng(eye.texture_seed)
+    layers = np.random.default_rng(eye.texture_seed).integers(2**63, size=3)
+    pigment, choroid, sheen = (np.random.default_rng(int(seed)) for seed in layers)
     from_fovea = np.hypot(u - np.float32(eye.fovea[0]), v - np.float32(eye.fovea[1]))
-    retina = base * _pigment(size, view, rng) * _choroid(person, eye, u, v, from_fovea, rng)
+    retina = base * _pigment(size, view, pigment) * _choroid(person, eye, u, v, from_fovea, choroid)
     retina = retina * np.exp(-_XANTHOPHYLL * _macula(eye, from_fovea))
-    retina = _sheen(retina, base, person, u, v, from_fovea, rng)
+    retina = _sheen(retina, base, person, u, v, from_fovea, sheen)
     retina = _clutter(retina, size, person, eye, view)
     return _perfuse(_optic_disc(retina, base, person, eye, u, v), size, eye, view)
 
@@ -93,9 +94,9 @@ def _sheen(
 ) -> Array:
     """Patchy pale reflex of the inner limiting membrane along the arcades of young eyes."""
     strength = np.float32(rng.uniform(0.1, 0.5) * max(0.0, 2.0 * person.youth - 1.0))
-    patches = field(_LATTICE, rng, 1.3, 64, 3.0)
-    if rng.uniform() < 0.5:
+    if strength == 0 or rng.uniform() < 0.5:
         return retina
+    patches = field(_LATTICE, rng, 1.3, 64, 3.0)
     band = smoothstep(0.16, 0.28, from_fovea) * smoothstep(0.50, 0.36, from_fovea)
     return toward(retina, base**_SHEEN, strength * band * smoothstep(0.3, 1.6, _look_up(patches, v, u)))
 
