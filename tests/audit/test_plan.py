@@ -6,7 +6,7 @@ import pytest
 
 from mithridate.audit.cells import cells
 from mithridate.audit.plan import load_plan
-from mithridate.audit.study import paper_attacks, phantom_plan
+from mithridate.audit.study import PAPER_STEP, paper_attacks, phantom_plan
 from mithridate.budget import Linf
 from mithridate.errors import UserError
 
@@ -125,8 +125,10 @@ def test_cells_are_the_clean_one_and_every_attacker_at_every_dose(tmp_path: Path
 
 def test_the_papers_attack_is_the_papers() -> None:
     """imaging-study: eps 0.02 and step 0.01 on pixels in [-1, 1], 20 steps, random start."""
-    pgd = next(attack for attack in paper_attacks() if attack.attack == "pgd")
-    cell = next(c for c in cells(phantom_plan(), 1) if c.kind == "white-box" and c.main)
+    attacks = paper_attacks(relative_step=PAPER_STEP)
+    pgd = next(attack for attack in attacks if attack.attack == "pgd")
+    plan = phantom_plan().model_copy(update={"attacks": attacks})
+    cell = next(c for c in cells(plan, 1) if c.kind == "white-box" and c.main)
     assert pgd.steps == 20  # type: ignore[union-attr]
     assert cell.budget == Linf(0.02 / 2)
     assert cell.attack.step_size == pytest.approx(0.01 / 2)  # type: ignore[union-attr]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 
@@ -39,7 +41,7 @@ def summarize(findings: pd.DataFrame, threshold: float, *, clean: bool) -> dict[
         "auc": estimate(auc_interval(label, findings["probability"], group)),
         "sensitivity": _proportion(positive["probability"] >= threshold, positive["group"]),
         "specificity": _proportion(negative["probability"] < threshold, negative["group"]),
-        "confidence": estimate(mean_t(findings["confidence"], group)),
+        "confidence": estimate(_within_one(mean_t(findings["confidence"], group))),
         "ssim": estimate(mean_t(findings["ssim"], group)),
         "psnr": estimate(mean_t(changed["psnr"], changed["group"])) if len(changed) else UNDEFINED,
         "attack_success_rate": UNDEFINED,
@@ -50,6 +52,11 @@ def summarize(findings: pd.DataFrame, threshold: float, *, clean: bool) -> dict[
         metrics["attack_success_rate"] = _proportion(success(right), right["group"])
         metrics["stored_success_rate"] = _proportion(success(right, "stored_prediction"), right["group"])
     return metrics
+
+
+def _within_one(interval: Interval) -> Interval:
+    """The t interval of a mean of probabilities, cut where probabilities end."""
+    return replace(interval, low=max(0.0, interval.low), high=min(1.0, interval.high))
 
 
 def _proportion(outcomes: pd.Series, groups: pd.Series) -> Estimate:

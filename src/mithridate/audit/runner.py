@@ -23,6 +23,9 @@ from mithridate.audit.subject import Subject, load_subject
 from mithridate.audit.summary import refusal, task_result, threshold_of
 from mithridate.errors import UserError
 
+WORTH_WORKERS = 2000
+"""Model evaluations from which worker processes pay."""
+
 Progress = Callable[[str, int, int], None]
 """(what is being done, units done, units in all), called after every shard."""
 
@@ -101,7 +104,8 @@ def _carry_out(plan: Plan, jobs: list[Job], progress: Progress | None, what: str
     total, done = sum(job.cost for job in jobs), 0
     if progress:
         progress(what, 0, total)
-    if plan.execution.executor == "processes" and len(jobs) > 1:
+    # A few seconds' work is done before workers have imported their libraries.
+    if plan.execution.executor == "processes" and len(jobs) > 1 and total > WORTH_WORKERS:
         finished = run_processes(make_shard, jobs, plan.execution.workers)
     else:
         finished = run_inline(make_shard, jobs)
