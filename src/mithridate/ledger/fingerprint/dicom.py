@@ -1,0 +1,105 @@
+"""The fingerprint of a DICOM image, from a file's bytes or from a data set as an association transfers it."""
+
+from __future__ import annotations
+
+import hashlib
+import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mithridate.ledger.fingerprint.codestream import DamagedStream
+from mithridate.ledger.fingerprint.dicom_attributes import attribute_digests, coding_digests, identity_digests
+from mithridate.ledger.fingerprint.dicom_file import DicomFile, damaged, parse_data_set, parse_file
+from mithridate.ledger.fingerprint.dicom_pixels import pixel_root, read_layout
+from mithridate.ledger.fingerprint.dicom_schema import SCHEMA
+from mithridate.ledger.fingerprint.dicom_stream import CodedStream, NativeStream, read_stream
+from mithridate.ledger.fingerprint.model import Fingerprint, FingerprintError, Limits
+
+MEDIA = "dicom"
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    root: bytes | None
+    frames: int
+    fault: str | None
+
+
+def fingerprint_dicom(data: bytes, name: str, limits: Limits | None = None) -> Fingerprint:
+    """Fingerprint the bytes of a DICOM file; `name` is how messages call it.
+
+    The result has a fault when the pixels cannot be read exactly.  Raises FingerprintError when not even the data set
+    can be: no header, an unknown transfer syntax, a damaged or ambiguous structure, no pixel data, too large.
+    """
+    limits = limits or Limits()
+    _check_size(data, name, limits)
+    return _guarded(lambda: parse_file(data, name, limits), data, name, limits)
+
+
+def fingerprint_data_set(data: bytes, syntax: str, name: str, limits: Limits | None = None) -> Fingerprint:
+    """Fingerprint an encoded data set that came without a header, in the transfer syntax that was agreed on.
+
+    F0 is of the data set alone: whoever receives it decides what to bind it to.  Raises as `fingerprint_dicom` does.
+    """
+    limits = limits or Limits()
+    _check_size(data, name, limits)
+    return _guarded(lambda: parse_data_set(data, syntax, name, limits), data, name, limits)
+
+
+def _guarded(parse: Callable[[], DicomFile], data: bytes, name: str, limits: Limits) -> Fingerprint:
+    """Parse and fingerprint; whatever a damaged value makes pydicom raise becomes a refusal."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # whatever matters is refused, not warned of
+            return _fingerprint(parse(), hashlib.sha256(data).digest(), name, limits)
+    except FingerprintError:
+        raise
+    except Exception as error:
+        raise damaged(name, error) from error
+
+
+def _fingerprint(file: DicomFile, digest: bytes, name: str, limits: Limits) -> Fingerprint:
+    stream = read_stream(file, name)
+    pixels = _read_pixels(file, stream, name, limits)
+    return Fingerprint(
+        media=MEDIA,
+        schema=SCHEMA,
+        frames=pixels.frames,
+        file=digest,
+        stream=stream.digest(),
+        pixels=pixels.root,
+        coding=coding_digests(file),
+        attributes=attribute_digests(file, is_rotated=_is_rotated(stream)),
+        identity=identity_digests(file),
+        fault=pixels.fault,
+    )
+
+
+def _read_pixels(file: DicomFile, stream: NativeStream | CodedStream, name: str, limits: Limits) -> _Pixels:
+    """F2, or None where the stream is the authority, or the reason why neither can be."""
+    try:
+        keyword = stream.keyword if isinstance(stream, NativeStream) else "PixelData"
+        layout = read_layout(file.dataset, keyword, name, limits)
+        if isinstance(stream, CodedStream) and not stream.is_reversible:
+            if not stream.is_video and len(stream.codestreams) != layout.frames:
+                raise FingerprintError(
+                    f"{name} has {len(stream.codestreams)} frames and says that it has {layout.frames}"
+                )
+            return _Pixels(None, layout.frames, None)
+        return _Pixels(pixel_root(file, stream, layout, name), layout.frames, None)
+    except FingerprintError as error:
+        return _Pixels(None, 0, str(error))
+    except DamagedStream as error:
+        return _Pixels(None, 0, f"{name} is damaged: {error}")
+
+
+def _is_rotated(stream: NativeStream | CodedStream) -> bool:
+    try:
+        return isinstance(stream, CodedStream) and stream.is_rotated
+    except DamagedStream:  # reported as a fault of the pixels
+        return False
+
+
+def _check_size(data: bytes, name: str, limits: Limits) -> None:
+    if len(data) > limits.file_bytes:
+        raise FingerprintError(f"{name} has {len(data):,} bytes, above the limit of {limits.file_bytes:,}")

@@ -1,0 +1,117 @@
+"""F3 and F4 of a DICOM image: the values of the attributes that the schema names, present or explicitly absent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+from pydicom.datadict import tag_for_keyword
+from pydicom.dataset import Dataset
+
+from mithridate.ledger.canonical import Value
+from mithridate.ledger.fingerprint.dicom_file import DicomFile
+from mithridate.ledger.fingerprint.dicom_schema import (
+    ATTRIBUTES,
+    CODING,
+    IDENTITY,
+    MACROS,
+    OTHER_IN_MACRO,
+    OTHER_OVERLAY,
+    OVERLAY_ELEMENTS,
+    SCOPES,
+    TOP_LEVEL,
+)
+from mithridate.ledger.fingerprint.dicom_values import canonical_value, public_tags
+from mithridate.ledger.fingerprint.model import Named, named_digests
+
+_NATIVE = "native"
+
+
+def identity_digests(file: DicomFile) -> Named:
+    """F4: the identity attributes, by keyword."""
+    values = {keyword: _value(file, keyword) for keyword in IDENTITY}
+    return named_digests("identity", values, IDENTITY)
+
+
+def coding_digests(file: DicomFile) -> Named:
+    """How the stream is coded: all uncompressed syntaxes are one, compressed ones are named."""
+    syntax = str(file.syntax) if file.syntax.is_encapsulated else _NATIVE
+    values: dict[str, Value | None] = {keyword: _value(file, keyword) for keyword in CODING[1:]}
+    return named_digests("coding", {CODING[0]: syntax, **values}, CODING)
+
+
+def attribute_digests(file: DicomFile, *, is_rotated: bool) -> Named:
+    """F3: the model-visible attributes, by the names of the schema.
+
+    `is_rotated` says that the stream keeps RGB in a rotated colour space (JPEG 2000), whose label then means RGB.
+    """
+    values: dict[str, Value | None] = {keyword: _value(file, keyword) for keyword in TOP_LEVEL}
+    if is_rotated and values["PhotometricInterpretation"] == ("texts", ("YBR_RCT",)):
+        values["PhotometricInterpretation"] = ("texts", ("RGB",))
+    values |= _overlays(file)
+    for scope in SCOPES:
+        values |= _functional_groups(file, scope)
+    return named_digests("attribute", values, ATTRIBUTES)
+
+
+def _value(file: DicomFile, keyword: str) -> Value | None:
+    return canonical_value(file.dataset, _tag(keyword), file.is_little_endian)
+
+
+def _overlays(file: DicomFile) -> dict[str, Value | None]:
+    """For each overlay attribute, its value in every group that has one."""
+    found: dict[str, list[Value]] = {}
+    for tag in sorted(file.dataset.keys()):
+        group, element = tag >> 16, tag & 0xFFFF
+        if 0x6000 <= group <= 0x60FE and group % 2 == 0 and element:
+            value = canonical_value(file.dataset, tag, file.is_little_endian)
+            name = OVERLAY_ELEMENTS.get(element, OTHER_OVERLAY)
+            found.setdefault(name, []).append((int(tag), value))
+    return {name: tuple(values) for name, values in found.items()}
+
+
+def _functional_groups(file: DicomFile, scope: str) -> dict[str, Value | None]:
+    """For each attribute of each macro, its value in every item of the groups; None when no item has one."""
+    groups = _items(file.dataset, scope)
+    if groups is None:
+        return {}
+    values: dict[str, Value | None] = {f"{scope}.items": len(groups)}
+    for macro, keywords in MACROS.items():
+        macros = [_items(group, macro) or () for group in groups]
+        named = {_tag(keyword) for keyword in keywords}
+        for keyword in keywords:
+            values[f"{scope}.{macro}.{keyword}"] = _over_items(
+                [[canonical_value(item, _tag(keyword), file.is_little_endian) for item in items] for items in macros]
+            )
+        values[f"{scope}.{macro}.{OTHER_IN_MACRO}"] = _over_items(
+            [[_others(item, named, file.is_little_endian) for item in items] for items in macros]
+        )
+    return values
+
+
+def _over_items(values: Sequence[Sequence[Value | None]]) -> Value | None:
+    """The values of all items, or None when all of them are absent."""
+    if all(value is None for items in values for value in items):
+        return None
+    return tuple(tuple(items) for items in values)
+
+
+def _others(item: Dataset, named: set[int], little: bool) -> Value | None:
+    tags = [tag for tag in public_tags(item) if tag not in named]
+    return tuple((int(tag), canonical_value(item, tag, little)) for tag in tags) or None
+
+
+def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset] | None:
+    """The items of a sequence, None when it is absent or is no sequence."""
+    value = dataset.get(keyword)
+    if value is None or isinstance(value, str | bytes) or not all(isinstance(item, Dataset) for item in value):
+        return None
+    return list(value)
+
+
+@cache
+def _tag(keyword: str) -> int:
+    tag = tag_for_keyword(keyword)
+    if tag is None:
+        raise AssertionError(f"{keyword} is in no DICOM dictionary")
+    return tag

@@ -1,0 +1,97 @@
+"""A fingerprint as it is logged: what must stay private is there only as salted commitments.
+
+The log may be public.  File, codestream and pixel hashes are of content that nobody can guess; an identifier, a date or
+a patient's weight can be guessed, and its plain hash searched for.  So those are committed to by HMAC-SHA256 under a
+salt of the record's own, which stays with whoever keeps the images: with it anyone can check the record against an
+image, and once it is destroyed nobody can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from mithridate.ledger.canonical import Value
+from mithridate.ledger.errors import RecordError
+from mithridate.ledger.fields import (
+    read_bytes,
+    read_digest_or_none,
+    read_integer,
+    read_list,
+    read_map,
+    read_text,
+)
+
+SALT_SIZE = 32
+
+_KEYS = ("media", "schema", "frames", "file", "stream", "pixels", "coding", "attributes", "identity")
+_DOMAIN = b"mithridate/commitment/1\x00"
+
+Digests = tuple[bytes | None, ...]
+
+
+@dataclass(frozen=True)
+class SealedFingerprint:
+    """F0 to F4 of one image; the lists hold one entry for each name of the schema, None for what is absent.
+
+    Attributes: media ("dicom", "png", ...), schema (which names the lists follow), frames, file (F0), stream (F1),
+    pixels (F2, None where decoders may differ and the stream is the authority), coding (labels of how the stream is
+    coded), attributes (F3), identity (F4).  The last three are commitments.
+    """
+
+    media: str
+    schema: str
+    frames: int
+    file: bytes
+    stream: bytes
+    pixels: bytes | None
+    coding: Digests
+    attributes: Digests
+    identity: Digests
+
+    def to_value(self) -> Value:
+        """The fingerprint as it stands in a record."""
+        return {key: getattr(self, key) for key in _KEYS}
+
+    @classmethod
+    def from_value(cls, value: Value) -> SealedFingerprint:
+        """The inverse of `to_value`.  Raises RecordError for anything else."""
+        entries = read_map(value, _KEYS, "fingerprint")
+        return cls(
+            media=read_text(entries["media"], "kind of media"),
+            schema=read_text(entries["schema"], "fingerprint's schema"),
+            frames=read_integer(entries["frames"], "number of frames"),
+            file=read_bytes(entries["file"], "file's hash"),
+            stream=read_bytes(entries["stream"], "stream's hash"),
+            pixels=read_digest_or_none(entries["pixels"], "pixels' hash"),
+            coding=_read_digests(entries["coding"], "coding"),
+            attributes=_read_digests(entries["attributes"], "attributes"),
+            identity=_read_digests(entries["identity"], "identity"),
+        )
+
+
+def new_salt() -> bytes:
+    """A fresh salt of 32 bytes.  It must differ for every record, or commitments could be compared between them."""
+    return secrets.token_bytes(SALT_SIZE)
+
+
+def commit(salt: bytes, group: str, values: Mapping[str, bytes | None]) -> Digests:
+    """One commitment for each named value, in the mapping's order; None, in the open, for one that is absent.
+
+    Raises RecordError for a salt of another length than 32 bytes.
+    """
+    if len(salt) != SALT_SIZE:
+        raise RecordError(f"the salt has {len(salt)} bytes instead of {SALT_SIZE}")
+    return tuple(None if value is None else _commitment(salt, group, name, value) for name, value in values.items())
+
+
+def _commitment(salt: bytes, group: str, name: str, value: bytes) -> bytes:
+    message = _DOMAIN + f"{group}/{name}".encode() + b"\x00" + value
+    return hmac.new(salt, message, hashlib.sha256).digest()
+
+
+def _read_digests(value: Value, what: str) -> Digests:
+    return tuple(read_digest_or_none(item, f"{what} of the fingerprint") for item in read_list(value, what))
