@@ -180,15 +180,18 @@ def command(folder: Path) -> list[str]:
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_a_stopped_audit_goes_on_to_the_same_result(tmp_path: Path, how: signal.Signals) -> None:
     arguments = command(tmp_path)
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    # At the lowest priority, so that a busy machine cannot let it finish before it is stopped.
+    process = subprocess.Popen(
+        ["nice", "-n", "19", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
     findings = tmp_path / "run" / "findings"
     deadline = time.monotonic() + 120
-    while len(list(findings.rglob("*.parquet"))) < 25 and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.02)
+    while len(list(findings.rglob("*.parquet"))) < 5 and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.01)
     os.kill(process.pid, how)
     _, said = process.communicate(timeout=60)
     kept = {file: file.read_bytes() for file in findings.rglob("*.parquet")}
-    assert 25 <= len(kept) < 120
+    assert 5 <= len(kept) < 120
     assert not (tmp_path / "run" / "results.json").exists()
     if how == signal.SIGINT:
         assert process.returncode == 130

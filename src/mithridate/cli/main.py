@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import typer
@@ -78,10 +77,6 @@ def run() -> None:
             err.print("interrupted; what was finished is kept, and the same command goes on from there")
             sys.exit(130)
         raise
-    except BrokenPipeError:
-        # The reader of our output went away (| head): nothing is wrong.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         err.print(f"[bold red]mithridate failed:[/] {escape(f'{where}{error.strerror or error}')}")

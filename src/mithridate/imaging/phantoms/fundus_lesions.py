@@ -82,7 +82,7 @@ def _hemorrhages(eye: Eye, load: float, rng: np.random.Generator) -> Lesions:
     centers[:4] = _ring_around_fovea(eye, 4, rng)
     radii = np.exp(rng.normal(-4.65, 0.42, count))
     onset = _onsets(0.46, 0.75 - 0.3 * load, count, rng)
-    onset[:4] = rng.uniform(0.45, 0.56, 4) + (1 - load) * np.array([0.0, 0.02, 0.12, 0.2])
+    onset[:4] = rng.uniform(0.46, 0.59, 4) + (1 - load) * np.array([0.0, 0.02, 0.12, 0.2])
     outlines = blobs(centers, radii, rng, 0.2, 12)
     return Lesions(Kind.HEMORRHAGE, outlines, onset, rng.uniform(0.4, 0.95, count))
 
@@ -120,7 +120,7 @@ def _exudates(eye: Eye, load: float, rng: np.random.Generator) -> Lesions:
     heart = _posterior_pole(eye, clusters, 0.19, rng)
     heart[:2] = _ring_around_fovea(eye, 2, rng)
     opening = _onsets(0.48, 0.8 - 0.3 * load, clusters, rng)
-    opening[0] = rng.uniform(0.44, 0.54) + 0.16 * (1 - load)
+    opening[0] = rng.uniform(0.45, 0.57) + 0.16 * (1 - load)
     size = rng.uniform(0.018, 0.055, clusters)
     circinate = rng.uniform(size=clusters) < 0.35
     angle = rng.uniform(0, 2 * np.pi, (clusters, each))
@@ -185,6 +185,6 @@ def draw_lesions(eye: Eye) -> tuple[Lesions, ...]:
     loads = rng.uniform(size=len(_MAKERS))
     leading = max(Kind.HEMORRHAGE, Kind.EXUDATE, key=lambda kind: float(loads[kind.value]))
     loads[leading.value] = rng.uniform(0.75, 1.0)
-    visibility = rng.uniform(0.6, 1.0)  # in some eyes even advanced disease is pale
+    visibility = rng.uniform(0.85, 1.0)  # in some eyes disease is paler than in others
     carried = (make(eye, float(load), rng) for make, load in zip(_MAKERS, loads, strict=True))
     return tuple(replace(lesions, strength=visibility * lesions.strength) for lesions in carried)
