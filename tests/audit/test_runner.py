@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from mithridate.audit.folder import RunFolder
-from mithridate.audit.plan import Plan
+from mithridate.audit.plan import Plan, load_plan
 from mithridate.audit.runner import run
 from mithridate.errors import UserError
 from mithridate.imaging.cards import load_model, save_model
@@ -81,6 +81,10 @@ def test_an_audit_measures_every_example_in_every_condition(done: Path) -> None:
     rows = findings[findings["cell"] == white.cell]
     assert white.accuracy.value == pytest.approx((rows["prediction"] == rows["label"]).mean())
     assert white.n == len(rows)
+
+
+def test_the_run_folder_holds_its_plan(done: Path) -> None:
+    assert load_plan(done / "plan.yaml") == plan()
 
 
 def test_kept_pictures_are_the_attacked_images(done: Path) -> None:
@@ -177,12 +181,18 @@ def command(folder: Path) -> list[str]:
     ]
 
 
+def as_from_a_terminal() -> None:
+    """A test run in the background ignores Ctrl-C, and its children inherit that; and a busy machine must not let the
+    audit finish before it is stopped."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    os.nice(10)
+
+
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT], ids=["kill -9", "Ctrl-C"])
 def test_a_stopped_audit_goes_on_to_the_same_result(tmp_path: Path, how: signal.Signals) -> None:
     arguments = command(tmp_path)
-    # At the lowest priority, so that a busy machine cannot let it finish before it is stopped.
     process = subprocess.Popen(
-        ["nice", "-n", "19", *arguments], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=as_from_a_terminal
     )
     findings = tmp_path / "run" / "findings"
     deadline = time.monotonic() + 120

@@ -185,6 +185,14 @@ def test_the_summary_counts_every_model_once() -> None:
         assert part.startswith("1 of 4")
 
 
+@pytest.mark.parametrize(("n", "fooled", "stated"), [(20, 2, False), (400, 40, True)])
+def test_what_it_means_waits_for_enough_images(n: int, fooled: int, stated: bool) -> None:
+    black = condition("black-box", n, n - fooled, was_right=n, fooled=fooled)
+    verdict = judge_task(task([condition("clean", n, n), black]))
+    assert verdict.level == "weakened"
+    assert any("secret is not enough" in text for text in meaning([verdict])) == stated
+
+
 def test_phantoms_are_named_a_limit(tmp_path: Path) -> None:
     clean = task_result([condition("clean", 100, 90)])
     assert any("phantom" in text for text in limits(study(tmp_path / "a", [clean], synthetic=True)))

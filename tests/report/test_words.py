@@ -27,6 +27,12 @@ def test_nothing_short_of_all_reads_all_and_nothing_above_none_reads_none(value:
     assert words.percent(value, 0) not in ("100%", "0%")
 
 
+@pytest.mark.parametrize("value", [0.005, 0.995, 0.0005, 0.9995, 5e-324, 1 - 2**-53])
+def test_half_way_to_all_or_none_is_not_all_or_none(value: float) -> None:
+    assert words.percent(value, 0) not in ("100%", "0%")
+    assert words.percent(value) not in ("100%", "0%")
+
+
 def test_all_and_none_read_plainly() -> None:
     assert (words.percent(1.0), words.percent(0.0), words.percent(None)) == ("100%", "0%", "–")
 

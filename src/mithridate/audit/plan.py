@@ -196,6 +196,11 @@ def load_plan(path: Path) -> Plan:
     return _resolved(plan, path.parent)
 
 
+def dump_plan(plan: Plan) -> str:
+    """The plan as YAML that `load_plan` reads back."""
+    return str(yaml.safe_dump(plan.model_dump(mode="json", exclude_none=True), sort_keys=False, allow_unicode=True))
+
+
 def _resolved(plan: Plan, folder: Path) -> Plan:
     """Paths in a plan are relative to the plan."""
 

@@ -16,12 +16,13 @@ from mithridate import __version__
 from mithridate.audit.cells import CLEAN, Cell, cells
 from mithridate.audit.executors import run_inline, run_processes
 from mithridate.audit.folder import RunFolder, read_json, write_json
-from mithridate.audit.plan import Plan, TaskPlan
+from mithridate.audit.plan import Plan, TaskPlan, dump_plan
 from mithridate.audit.results import Results, TaskResult
 from mithridate.audit.shards import Job, cell_name, fingerprint, jobs_of, make_shard
 from mithridate.audit.subject import Subject, load_subject
 from mithridate.audit.summary import refusal, task_result, threshold_of
 from mithridate.errors import UserError
+from mithridate.files import replace_text
 
 WORTH_WORKERS = 2000
 """Model evaluations from which worker processes pay."""
@@ -144,6 +145,7 @@ def _open(plan: Plan, subjects: list[Subject], identity: str, out: Path) -> None
         | {"mithridate": __version__, "python": platform.python_version()},
         "device": {"kind": "cpu", "machine": platform.machine(), "system": platform.system()},
     }
+    replace_text(out / "plan.yaml", dump_plan(plan))
     write_json(file, manifest)
 
 

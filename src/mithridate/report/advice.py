@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mithridate.audit.results import Kind
 from mithridate.report.study import Study
-from mithridate.report.verdict import Verdict
+from mithridate.report.verdict import WEAKENED_RATE, Level, Verdict
 from mithridate.report.words import listed, percent
 
 HIGH_CONFIDENCE = 0.9
@@ -15,8 +16,19 @@ def _names(verdicts: Sequence[Verdict]) -> str:
     return listed([v.task.name for v in verdicts])
 
 
-def _reached(verdicts: Sequence[Verdict], kind: str, *levels: str) -> list[Verdict]:
-    return [v for v in verdicts if v.levels.get(kind) in levels]  # type: ignore[call-overload]
+def _reached(verdicts: Sequence[Verdict], kind: Kind, *levels: Level) -> list[Verdict]:
+    return [v for v in verdicts if v.levels.get(kind) in levels]
+
+
+def _surely_harmed(verdicts: Sequence[Verdict], kind: Kind) -> list[Verdict]:
+    """Those whose whole interval of the success rate says so: one flipped image of a few is no general statement."""
+    found = []
+    for verdict in _reached(verdicts, kind, "fooled", "weakened"):
+        strongest = verdict.task.strongest(kind)
+        low = strongest.attack_success_rate.low if strongest else None
+        if low is not None and low >= WEAKENED_RATE:
+            found.append(verdict)
+    return found
 
 
 def summary(verdicts: Sequence[Verdict]) -> str:
@@ -51,7 +63,7 @@ def _head(some: Sequence[Verdict], verdicts: Sequence[Verdict]) -> str:
 def meaning(verdicts: Sequence[Verdict]) -> list[str]:
     """What the figures mean for people who rely on these models; only what the figures support."""
     found = []
-    white, black = _reached(verdicts, "white-box", "fooled"), _reached(verdicts, "black-box", "fooled", "weakened")
+    white, black = _reached(verdicts, "white-box", "fooled"), _surely_harmed(verdicts, "black-box")
     if white:
         found.append(
             f"Whoever holds the model ({_names(white)}) and can reach an image between the scanner and the model "
@@ -79,7 +91,7 @@ def meaning(verdicts: Sequence[Verdict]) -> list[str]:
         found.append(
             f"Keeping the model secret is not enough ({_names(black)}): changes computed on a look-alike carry over."
         )
-    turned = _reached(verdicts, "rotation", "fooled", "weakened")
+    turned = _surely_harmed(verdicts, "rotation")
     if turned:
         found.append(
             f"No computation of pixels is needed ({_names(turned)}): turning the image already changes answers."

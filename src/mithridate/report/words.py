@@ -22,13 +22,13 @@ def percent(value: float | None, digits: int = 1) -> str:
     """0.93 as "93.0%".  Values that would round to 0 or 100 without being so read "<0.1%" and ">99.9%"."""
     if value is None or not math.isfinite(value):
         return ABSENT
-    smallest = 10.0**-digits
-    if 0 < value * 100 < smallest / 2:
-        return f"<{smallest:.{digits}f}%"
-    if 100 - smallest / 2 < value * 100 < 100:
-        return f">{100 - smallest:.{digits}f}%"
     text = f"{value * 100:.{digits}f}"
-    return f"{'100' if value == 1 else '0' if value == 0 else text}%"
+    # The text decides, not a threshold: a value half-way between may be rounded either way.
+    if float(text) <= 0:
+        return "0%" if value == 0 else f"<{10.0**-digits:.{digits}f}%"
+    if float(text) >= 100:
+        return "100%" if value == 1 else f">{100 - 10.0**-digits:.{digits}f}%"
+    return f"{text}%"
 
 
 def decimal(value: float | None, digits: int) -> str:
