@@ -23,7 +23,7 @@ def replace_file(path: Path, write: Callable[[Path], object]) -> None:
         with partial.open("rb+") as stream:
             os.fsync(stream.fileno())
         partial.replace(path)
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
         raise UserError(f"{path} cannot be written: {error.strerror or error}") from error
     finally:
@@ -45,7 +45,7 @@ def remove_file(path: Path) -> None:
         raise UserError(f"{path} cannot be removed: {error.strerror or error}") from error
 
 
-def _flush_folder(folder: Path) -> None:
+def flush_folder(folder: Path) -> None:
     """Make a rename durable; a folder cannot be opened for this on Windows, where the rename is durable by itself."""
     if os.name != "posix":
         return

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from mithridate.errors import UserError
+from mithridate.files import flush_folder
 
 PUBLIC_KEY_SIZE = 32
 SIGNATURE_SIZE = 64
@@ -89,7 +90,7 @@ def create_key(path: Path) -> FileSigner:
         path.parent.mkdir(parents=True, exist_ok=True)
         _write_private(partial, pem)
         os.link(partial, path)  # unlike a rename, refuses to replace what is there
-        _flush_folder(path.parent)
+        flush_folder(path.parent)
     except OSError as error:
         if isinstance(error, FileExistsError) and path.exists():
             raise UserError(f"{path} exists and keys are never replaced: name another file or move it away") from None
@@ -128,13 +129,3 @@ def _write_private(path: Path, content: bytes) -> None:
         stream.write(content)
         stream.flush()
         os.fsync(stream.fileno())
-
-
-def _flush_folder(folder: Path) -> None:
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
