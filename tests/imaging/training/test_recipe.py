@@ -54,6 +54,7 @@ def test_overrides_reach_into_the_augmentation() -> None:
         ({"head_start": "logistic"}, "needs head 'linear'"),
         ({"refit": "only"}, "set monitor to 'none'"),
         ({"levels": [3]}, "are for architecture 'efficientnet-lite0'"),
+        ({"grid": 3}, "are for architecture 'efficientnet-lite0'"),
     ],
 )
 def test_mistakes_are_named(changes: dict[str, object], words: str) -> None:

@@ -30,7 +30,7 @@ RECIPES = {
             "head_epochs": 1,
             "head_start": "logistic",
             "weight_decay": 0.1,
-            "refit": "after-selection",
+            "refit": "afterwards",
             "channels_last": True,
             "precision": "bfloat16",
             "ema_decay": None,
@@ -161,13 +161,21 @@ def test_another_seed_gives_another_network(tmp_path: Path) -> None:
 
 def test_refit_trains_on_the_validation_part_too_for_the_chosen_epochs(tmp_path: Path) -> None:
     plain = fit(tmp_path / "a")
-    card = fit(tmp_path / "b", RECIPE.override({"refit": "after-selection"}))
+    card = fit(tmp_path / "b", RECIPE.override({"refit": "afterwards"}))
     assert card.epochs == plain.epochs
     assert card.thresholds == plain.thresholds
     assert card.thresholds_from.startswith("validation, by the network before")
     assert weights(tmp_path / "a") != weights(tmp_path / "b")
     with (tmp_path / "b/training.csv").open() as table:
         assert [row["stage"] for row in csv.DictReader(table)] == ["select"] * 2 + ["refit"] * card.epochs
+
+
+def test_refit_needs_no_choice_of_epochs(tmp_path: Path) -> None:
+    card = fit(tmp_path, RECIPE.override({"refit": "afterwards", "monitor": "none", "patience": None}))
+    assert card.epochs == RECIPE.epochs
+    assert card.thresholds_from.startswith("validation, by the network before")
+    with (tmp_path / "training.csv").open() as table:
+        assert [row["stage"] for row in csv.DictReader(table)].count("refit") == RECIPE.epochs
 
 
 def test_the_callers_random_numbers_are_left_alone(tmp_path: Path) -> None:

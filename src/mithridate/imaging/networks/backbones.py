@@ -52,9 +52,9 @@ def densenet121() -> tuple[nn.Module, int]:
     return network, 1024
 
 
-def efficientnet_lite0(drop_path: float = 0.0, levels: tuple[int, ...] = ()) -> tuple[nn.Module, int]:
+def efficientnet_lite0(drop_path: float = 0.0, levels: tuple[int, ...] = (), grid: int = 1) -> tuple[nn.Module, int]:
     """EfficientNet-Lite0: 3.4 M parameters."""
     from mithridate.imaging.networks.efficientnet import EfficientNetLite0
 
-    network = EfficientNetLite0(drop_path, levels)
+    network = EfficientNetLite0(drop_path, levels, grid)
     return network, network.width

@@ -95,10 +95,16 @@ class EfficientNetLite0(nn.Module):
     levels names what the features are taken from, and the network ends at the last one: a block (0 to 15) gives the
     spatial mean and standard deviation of its output, LAST (16) the mean of the final 1280 channels.  Small lesions and
     texture show in the middle of the network and are averaged away at its end.  Default: LAST alone.
+
+    grid above 1 keeps the places apart: each block of `levels` gives its mean in every cell of a grid x grid division
+    instead.  That suits pictures that are all framed alike, as frontal chest films are.
     """
 
-    def __init__(self, drop_path: float = 0.0, levels: tuple[int, ...] = ()) -> None:
+    def __init__(self, drop_path: float = 0.0, levels: tuple[int, ...] = (), grid: int = 1) -> None:
         super().__init__()
+        if grid < 1:
+            raise UserError(f"grid {grid} is not possible: it is the number of cells along a side, 1 or more")
+        self.grid = grid
         self.levels = tuple(sorted(set(levels))) or (LAST,)
         if not all(0 <= level <= LAST for level in self.levels):
             raise UserError(f"levels {list(levels)} name blocks that do not exist: choose from 0 to {LAST}")
@@ -110,7 +116,7 @@ class EfficientNetLite0(nn.Module):
         for index, (stage, stride) in enumerate(layout[: self.levels[-1] + 1]):
             blocks.append(Block(channels, stage, stride, drop_path * index / len(layout)))
             channels = stage.channels
-            self.width += 2 * channels if index in self.levels else 0
+            self.width += self._width(channels) if index in self.levels else 0
         self._blocks = nn.ModuleList(blocks)
         if LAST in self.levels:
             self._conv_head = SameConv2d(channels, HEAD_WIDTH, 1)
@@ -119,6 +125,9 @@ class EfficientNetLite0(nn.Module):
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out")
+
+    def _width(self, channels: int) -> int:
+        return channels * (2 if self.grid == 1 else self.grid**2)
 
     def early(self, blocks: int) -> list[nn.Module]:
         """The stem and the first `blocks` blocks, for keeping them as they are; none for 0."""
@@ -130,8 +139,13 @@ class EfficientNetLite0(nn.Module):
         for index, block in enumerate(self._blocks):
             x = block(x)
             if index in self.levels:
-                # The floor keeps the root's gradient finite where a channel is flat.
-                pooled += [x.mean((2, 3)), (x.var((2, 3), unbiased=False) + 1e-4).sqrt()]
+                pooled += self._pool(x)
         if LAST in self.levels:
             pooled.append(functional.relu6(self._bn1(self._conv_head(x))).mean((2, 3)))
         return torch.cat(pooled, dim=1)
+
+    def _pool(self, x: Tensor) -> list[Tensor]:
+        if self.grid > 1:
+            return [functional.adaptive_avg_pool2d(x, self.grid).flatten(1)]
+        # The floor keeps the root's gradient finite where a channel is flat.
+        return [x.mean((2, 3)), (x.var((2, 3), unbiased=False) + 1e-4).sqrt()]

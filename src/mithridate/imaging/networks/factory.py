@@ -45,6 +45,7 @@ def build(
     dropout: float = 0.2,
     drop_path: float = 0.0,
     levels: tuple[int, ...] = (),
+    grid: int = 1,
     inner_size: int | None = None,
 ) -> Classifier:
     """Build a classifier: float32 N x channels x S x S in [0, 1] -> logits N x classes.
@@ -52,7 +53,8 @@ def build(
     architecture is a key of ARCHITECTURES.  With pretrained="imagenet" the backbone starts from ImageNet weights: from
     the file `weights`, else from where they are usually kept or published (see `pretrained.load_imagenet`); the head is
     always new.  normalization defaults to what suits the architecture's ImageNet weights.  dropout acts in the head;
-    drop_path (stochastic depth) and levels (what the features are taken from) are for EfficientNet-Lite0: see there.
+    drop_path (stochastic depth), levels (what the features are taken from) and grid (in how many places) are for
+    EfficientNet-Lite0: see there.
     inner_size: the network enlarges its input to this side.
     New weights come from torch's global generator.
 
@@ -67,11 +69,12 @@ def build(
         raise UserError(f"head '{head}' is not known: choose one of {', '.join(HEADS)}")
     if weights is not None and pretrained == "none":
         raise UserError(f"the weights file {weights} would not be used: say --pretrained imagenet with it")
-    if (drop_path or levels) and architecture != "efficientnet-lite0":
-        raise UserError(f"drop_path and levels are for efficientnet-lite0: leave them out for {architecture}")
-    backbone, width = (
-        backbones.efficientnet_lite0(drop_path, levels) if architecture == "efficientnet-lite0" else chosen.backbone()
-    )
+    if (drop_path or levels or grid != 1) and architecture != "efficientnet-lite0":
+        raise UserError(f"drop_path, levels and grid are for efficientnet-lite0: leave them out for {architecture}")
+    if architecture == "efficientnet-lite0":
+        backbone, width = backbones.efficientnet_lite0(drop_path, levels, grid)
+    else:
+        backbone, width = chosen.backbone()
     if pretrained == "imagenet":
         load_imagenet(backbone, architecture, weights)
     return Classifier(

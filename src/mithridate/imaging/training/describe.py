@@ -64,6 +64,7 @@ def describe(
         architecture=recipe.architecture,
         head=recipe.head,
         levels=recipe.levels,
+        grid=recipe.grid,
         task=subject.task,
         modality=subject.modality,
         positive=subject.positive,

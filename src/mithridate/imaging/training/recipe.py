@@ -47,6 +47,7 @@ class Recipe(_Frozen):
     architecture: str = "resnet50"
     head: Literal["paper", "linear"] = "paper"
     levels: tuple[int, ...] = Field((), description="what the features are taken from, EfficientNet-Lite0 only")
+    grid: int = Field(1, ge=1, description="cells along a side in which features are averaged apart, likewise")
     pretrained: Literal["none", "imagenet"] = "imagenet"
     normalization: Literal["auto", "imagenet", "symmetric", "none"] = "auto"
     size: int = Field(224, ge=16, description="side of the square input, pixels")
@@ -83,8 +84,10 @@ class Recipe(_Frozen):
     ema_decay: float | None = Field(None, gt=0, lt=1, description="average of the weights over steps")
     monitor: Literal["auc", "loss", "none"] = Field("loss", description="on the validation part; none: last epoch")
     patience: int | None = Field(10, ge=1, description="epochs without improvement before stopping")
-    refit: Literal["no", "after-selection", "only"] = Field(
-        "no", description="train on train + validation: after the epochs were chosen, or at once for all epochs"
+    refit: Literal["no", "afterwards", "only"] = Field(
+        "no",
+        description="train on train + validation: once more when epochs and thresholds have been taken from the "
+        "validation part, or from the start",
     )
     storage: Literal["float32", "float16"] = "float32"
     # the arithmetic
@@ -98,10 +101,10 @@ class Recipe(_Frozen):
             raise ValueError("head_start 'logistic' needs head 'linear'")
         if self.refit == "only" and self.monitor != "none":
             raise ValueError("refit 'only' leaves no validation part to watch: set monitor to 'none'")
-        if self.monitor == "none" and self.refit == "after-selection":
-            raise ValueError("refit 'after-selection' needs a monitor: 'auc' or 'loss'")
-        if (self.levels or self.drop_path or self.frozen_blocks) and self.architecture != "efficientnet-lite0":
-            raise ValueError("levels, drop_path and frozen_blocks are for architecture 'efficientnet-lite0'")
+        if (
+            self.levels or self.grid != 1 or self.drop_path or self.frozen_blocks
+        ) and self.architecture != "efficientnet-lite0":
+            raise ValueError("levels, grid, drop_path and frozen_blocks are for architecture 'efficientnet-lite0'")
         return self
 
     def override(self, changes: dict[str, Any]) -> Recipe:

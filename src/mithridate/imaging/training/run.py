@@ -194,7 +194,7 @@ class _Run:
         if self.validation is None:
             return network, epochs, Measured("training (no part was held out for them)", whole, network)
         measured = Measured("validation", self.validation, network)
-        if self.recipe.refit == "after-selection":
+        if self.recipe.refit == "afterwards":
             network, _ = self._fit("refit", whole, None, epochs, here, weights, log, position.history)
             measured = Measured("validation, by the network before the refit", self.validation, measured.network)
         return network, epochs, measured
@@ -243,6 +243,7 @@ class _Run:
             dropout=recipe.dropout,
             drop_path=recipe.drop_path,
             levels=recipe.levels,
+            grid=recipe.grid,
             inner_size=recipe.inner_size,
         )
 
