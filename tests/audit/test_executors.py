@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -48,3 +51,40 @@ def test_a_killed_workers_jobs_are_done_again_once(tmp_path: Path) -> None:
 def test_workers_that_keep_dying_end_the_run_with_a_sentence() -> None:
     with pytest.raises(MithridateError, match="killed twice"):
         list(run_processes(die, [1, 2], workers=1))
+
+
+def tell_and_wait(folder: str) -> None:
+    (Path(folder) / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+def is_running(pid: str) -> bool:
+    try:
+        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+    except FileNotFoundError:
+        return False
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="needs /proc")
+def test_workers_end_with_a_parent_that_was_killed(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1])\n"
+        "from test_executors import tell_and_wait\n"
+        "from mithridate.audit.executors import run_processes\n"
+        "if __name__ == '__main__': list(run_processes(tell_and_wait, [sys.argv[2]] * 2, workers=2))\n"
+    )
+    script = tmp_path / "parent.py"
+    script.write_text(program)
+    folder = tmp_path / "workers"
+    folder.mkdir()
+    parent = subprocess.Popen([sys.executable, str(script), str(Path(__file__).parent), str(folder)])
+    deadline = time.monotonic() + 120
+    while len(list(folder.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    workers = [path.name for path in folder.iterdir()]
+    assert len(workers) == 2
+    parent.kill()
+    parent.wait()
+    while any(map(is_running, workers)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert not any(map(is_running, workers))

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.context import BaseContext
 from typing import TypeVar
 
 import torch
@@ -18,10 +20,43 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
+PRELOADED = ["mithridate.audit.shards"]
+"""What every worker imports: seconds' worth of libraries."""
+
+
+def warm_up() -> None:
+    """Begin to import what workers need, in a process from which they will be forked, while this one does other work.
+
+    That process runs no kernel and starts no thread, so that forking it is safe.  Nothing happens on systems that
+    cannot fork.
+    """
+    if _context().get_start_method() == "forkserver":
+        from multiprocessing import forkserver
+
+        forkserver.ensure_running()
+
+
+def _context() -> BaseContext:
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(PRELOADED)
+    return context
+
+
 def prepare_worker() -> None:
-    """One kernel thread a worker, so that sums are taken in one order, and Ctrl-C left to the parent."""
+    """One kernel thread a worker, so that sums are taken in one order; Ctrl-C left to the parent, but not its death."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     single_thread()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    """A parent that was killed asks for no results: its workers would wait for jobs for ever."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def single_thread() -> None:
@@ -50,9 +85,8 @@ def run_processes(work: Callable[[J], R], jobs: Sequence[J], workers: int | None
     for attempt in (1, 2):
         if not waiting:
             return
-        context = multiprocessing.get_context("spawn")
         count = min(workers or os.cpu_count() or 1, len(waiting))
-        pool = ProcessPoolExecutor(count, mp_context=context, initializer=prepare_worker)
+        pool = ProcessPoolExecutor(count, mp_context=_context(), initializer=prepare_worker)
         try:
             futures = {pool.submit(work, job): number for number, job in waiting.items()}
             for future in as_completed(futures):
