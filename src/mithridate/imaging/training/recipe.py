@@ -205,7 +205,9 @@ def _fine_tune(task: str) -> Recipe:
         name="fine-tune",
         architecture="efficientnet-lite0",
         head="linear",
-        levels=(2, 4, 7, 10, 14),
+        # Chest films are all framed alike: where a shadow lies says more than how the whole film looks.
+        levels=(2, 4, 7) if upright else (2, 4, 7, 10, 14),
+        grid=3 if upright else 1,
         # Microaneurysms are a pixel or two at 224 px.
         inner_size=288 if task == "fundus" else None,
         dropout=0.3,
@@ -220,8 +222,8 @@ def _fine_tune(task: str) -> Recipe:
         schedule="cosine",
         warmup_epochs=1,
         head_start="logistic",
-        head_start_c=0.003,
-        head_start_views=2,
+        head_start_c=0.02 if upright else 0.003,
+        head_start_views=4 if upright else 2,
         frozen_blocks=5 if task == "skin" else 3,
         batch_norm="frozen",
         label_smoothing=0.05,
@@ -238,4 +240,6 @@ def _fine_tune(task: str) -> Recipe:
         ),
         ema_decay=0.98,
         monitor="none",
+        # The pneumonia films are the fewest: their validation part is needed for training, too.
+        refit="afterwards" if upright else "no",
     )
