@@ -20,7 +20,7 @@ J = TypeVar("J")
 R = TypeVar("R")
 
 
-PRELOADED = ["mithridate.audit.shards"]
+PRELOADED = ["mithridate.audit.runner", "monai.metrics.regression"]
 """What every worker imports: seconds' worth of libraries."""
 
 

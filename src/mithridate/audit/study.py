@@ -5,6 +5,7 @@ from __future__ import annotations
 from mithridate.audit.plan import (
     AttackPlan,
     Authority,
+    ChecksPlan,
     Execution,
     NoisePlan,
     NormBudget,
@@ -16,7 +17,7 @@ from mithridate.audit.plan import (
     TaskPlan,
 )
 
-DOSES = (0.001, 0.002, 0.005, 0.02)
+DOSES = (0.001, 0.003, 0.02)
 """Further values of epsilon around the paper's 0.01, on pixels in [0, 1]."""
 
 PAPER_STEP = 0.5
@@ -70,5 +71,6 @@ def phantom_plan(*, quick: bool = False, workers: int | None = None) -> Plan:
         ),
         attacks=paper_attacks(doses),
         pictures=4,
-        execution=Execution(workers=workers),
+        execution=Execution(workers=workers, kernel_batch=32),
+        checks=ChecksPlan(examples=4, draws=200, queries=200) if quick else ChecksPlan(draws=1000, queries=500),
     )

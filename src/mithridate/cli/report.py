@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from mithridate.cli.console import out
-from mithridate.report.html import write_report
 
 
 def report(
@@ -26,6 +25,8 @@ def report(
 
     Example:  mithridate report runs/chest --open
     """
+    from mithridate.report.html import write_report
+
     page = write_report(run, out_file)
     out.print(f"report: {page}")
     if open_page:
