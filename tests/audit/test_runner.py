@@ -43,6 +43,7 @@ PLAN: dict[str, Any] = {
         {"attack": "rotation", "budget": {"degrees": 20}, "angles": 3},
     ],
     "pictures": 2,
+    "checks": {"examples": 2, "draws": 20, "queries": 20},
     "execution": {"executor": "inline", "shard": 8},
 }
 

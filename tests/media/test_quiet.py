@@ -3,7 +3,9 @@ from __future__ import annotations
 import threading
 import warnings
 
-from mithridate.media.quiet import quiet
+import pytest
+
+from mithridate.media.quiet import DecoderPanic, decoding, quiet
 
 
 def test_silence_ends_with_the_last_thread_and_the_filters_come_back() -> None:
@@ -38,3 +40,16 @@ def test_warnings_inside_are_not_shown() -> None:
             warnings.warn("inside", stacklevel=1)
         warnings.warn("outside", stacklevel=1)
     assert [str(warning.message) for warning in shown] == ["outside"]
+
+
+class Panic(BaseException):
+    """As a Rust extension raises it."""
+
+
+def test_a_decoders_panic_is_an_error_like_any_other() -> None:
+    with pytest.raises(DecoderPanic, match="index out of range"), decoding():
+        raise Panic("index out of range")
+    with pytest.raises(KeyboardInterrupt), decoding():
+        raise KeyboardInterrupt
+    with pytest.raises(ValueError, match="as it is"), decoding():
+        raise ValueError("as it is")

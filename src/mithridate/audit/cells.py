@@ -6,11 +6,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from mithridate.attack import Attack
-from mithridate.audit.plan import FGSMPlan, NoisePlan, PGDPlan, Plan, RotationPlan
+from mithridate.audit.attack_plans import AttackPlan, HopSkipJumpPlan, NoisePlan, RotationPlan, SquarePlan
+from mithridate.audit.plan import Plan
 from mithridate.audit.results import Kind
 from mithridate.budget import Budget, Nothing
 
-NAMES = {"pgd": "PGD", "fgsm": "FGSM", "noise": "Random noise", "rotation": "Rotation"}
+NAMES = {
+    "pgd": "PGD",
+    "apgd": "APGD",
+    "fgsm": "FGSM",
+    "square": "Square (scores only)",
+    "hop-skip-jump": "HopSkipJump (labels only)",
+    "noise": "Random noise",
+    "rotation": "Rotation",
+}
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,8 @@ class Cell:
             + 3 * int(p.get("steps", 1)) * int(p.get("restarts", 1))
             + int(p.get("angles", 0))
             + int(p.get("draws", 0))
+            + int(p.get("queries", 0)) * int(p.get("restarts", 1))
+            + int(p.get("first_draws", 0)) * int(p.get("steps", 1)) * 3
         )
 
 
@@ -66,13 +77,15 @@ def _attackers(attack: Any, surrogates: int) -> list[tuple[Kind, int | None]]:
         return [("noise", None)]
     if isinstance(attack, RotationPlan):
         return [("rotation", None)]
+    if isinstance(attack, SquarePlan | HopSkipJumpPlan):
+        return [("other", None)]
     found: list[tuple[Kind, int | None]] = []
     for knowledge in attack.knowledge:
         found += [("white-box", None)] if knowledge == "white-box" else [("black-box", i) for i in range(surrogates)]
     return found
 
 
-def _doses(attack: NoisePlan | FGSMPlan | PGDPlan | RotationPlan, kind: Kind, surrogate: int | None) -> list[Cell]:
+def _doses(attack: AttackPlan, kind: Kind, surrogate: int | None) -> list[Cell]:
     stated = attack.budget.at(None)
     parameters = attack.model_dump(exclude={"budget", "label", "doses", "knowledge"})
     name = attack.label or NAMES[attack.attack]

@@ -3,6 +3,8 @@
 plan.yaml  manifest.json  results.json  report.html
 findings/<cell>/<shard>.parquet   one file a shard: a shard whose file exists is done
 pictures/<cell>/<shard>.npz       the few examples kept for figures
+probes/<task>/<hash>.json         what the checks found out about the model and the attacks
+answers.sqlite                    an endpoint's kept answers
 """
 
 from __future__ import annotations
@@ -66,6 +68,14 @@ class RunFolder:
             raise UserError(f"{folder} holds no findings: run `mithridate audit` first")
         table = pd.concat([pd.read_parquet(file) for file in files], ignore_index=True)
         return table.sort_values(["cell", "example"], ignore_index=True)
+
+    def shards(self, cell: str) -> list[Path]:
+        """The files of the cell's finished shards."""
+        return sorted((self.path / "findings" / cell).glob("*.parquet"))
+
+    def measured(self, cell: str) -> bool:
+        """Whether the cell has any findings."""
+        return bool(self.shards(cell))
 
     def pictures(self, cell: str) -> Pictures:
         """The kept examples of one cell; empty arrays when none were kept."""

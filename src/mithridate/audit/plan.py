@@ -6,24 +6,35 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Discriminator, Field, Tag, ValidationError, field_validator
 
-from mithridate.budget import L2, PAPER_EPSILON, Budget, Linf, epsilon_reading
+from mithridate.audit.attack_plans import (
+    AttackPlan,
+    FGSMPlan,
+    NoisePlan,
+    NormBudget,
+    PGDPlan,
+    RotationBudget,
+    RotationPlan,
+    Strict,
+)
+from mithridate.budget import PAPER_EPSILON
 from mithridate.errors import UserError
-from mithridate.imaging.attacks import FGSM, PGD, RandomNoise, WorstRotation
-from mithridate.imaging.attacks.losses import LossName
-from mithridate.imaging.rotation import Fill, Rotation
+from mithridate.models.description import PATHS, ModelPlan
 
-Knowledge = Literal["white-box", "black-box"]
-EpsilonReading = Literal["paper-code", "paper-text"]
-Size = Annotated[float, Field(ge=0, le=1e6)] | EpsilonReading
+__all__ = [
+    "AttackPlan", "Authority", "ChecksPlan", "Execution", "FGSMPlan", "ModelReference", "NoisePlan", "NormBudget",
+    "PGDPlan", "PhantomData", "Plan", "RotationBudget", "RotationPlan", "TaskPlan", "dump_plan", "load_plan",
+]  # fmt: skip
+
+ModelReference = Annotated[
+    Annotated[str, Tag("folder")] | Annotated[ModelPlan, Tag("model")],
+    Discriminator(lambda value: "folder" if isinstance(value, str) else "model"),
+]
+"""The folder of a model that was trained here, builtin:TASK/ROLE, or the description of any other model."""
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Authority(_Strict):
+class Authority(Strict):
     """Who owns the models and who allowed the test.  Without it nothing runs."""
 
     owner: str = Field(min_length=2)
@@ -31,7 +42,7 @@ class Authority(_Strict):
     statement: str = Field(min_length=10, description="what may be tested, in one sentence")
 
 
-class PhantomData(_Strict):
+class PhantomData(Strict):
     """A cohort of procedural images instead of a catalog."""
 
     phantom: str
@@ -39,102 +50,19 @@ class PhantomData(_Strict):
     seed: int = 0
 
 
-class TaskPlan(_Strict):
+class TaskPlan(Strict):
     """One task: data, the model under audit, and the surrogates of a black-box attacker."""
 
     name: str | None = None
     data: str | PhantomData
     part: Literal["train", "validation", "test", "all"] = "test"
     limit: int | None = Field(None, ge=2, description="a stratified subset of so many images")
-    victim: str
-    surrogates: tuple[str, ...] = ()
-    threshold: str = "youden"
+    victim: ModelReference
+    surrogates: tuple[ModelReference, ...] = ()
+    threshold: str | None = Field(None, description="name on the model's card, or a number; default: youden, else 0.5")
 
 
-class NormBudget(_Strict):
-    """`{linf: 0.01}` or `{l2: 2.0}`; linf also takes paper-code (0.01) and paper-text (0.02)."""
-
-    linf: Size | None = None
-    l2: Annotated[float, Field(ge=0)] | None = None
-
-    @model_validator(mode="after")
-    def _one_norm(self) -> NormBudget:
-        if (self.linf is None) == (self.l2 is None):
-            raise ValueError("give exactly one of linf and l2")
-        return self
-
-    def at(self, size: float | None) -> Linf | L2:
-        """The budget, or the same norm at another size."""
-        if self.l2 is not None:
-            return L2(self.l2 if size is None else size)
-        return Linf(epsilon_reading(self.linf if size is None else size))  # type: ignore[arg-type]
-
-
-class RotationBudget(_Strict):
-    degrees: float = Field(gt=0, le=180)
-    fill: Fill = "reflect"
-
-    def at(self, size: float | None) -> Rotation:
-        return Rotation(self.degrees if size is None else size, self.fill)
-
-
-class _AttackPlan(_Strict):
-    label: str | None = None
-    doses: tuple[Annotated[float, Field(gt=0)], ...] = Field(
-        (), description="further budget sizes: a dose-response curve"
-    )
-
-
-class NoisePlan(_AttackPlan):
-    attack: Literal["noise"]
-    budget: NormBudget
-    draws: int = Field(1, ge=1)
-
-    def build(self, budget: Budget) -> RandomNoise:
-        return RandomNoise(self.draws)
-
-
-class FGSMPlan(_AttackPlan):
-    attack: Literal["fgsm"]
-    budget: NormBudget
-    knowledge: tuple[Knowledge, ...] = ("white-box",)
-    loss: LossName = "cross-entropy"
-    targeted: bool = False
-
-    def build(self, budget: Budget) -> FGSM:
-        return FGSM(self.loss, self.targeted)
-
-
-class PGDPlan(_AttackPlan):
-    attack: Literal["pgd"]
-    budget: NormBudget
-    knowledge: tuple[Knowledge, ...] = ("white-box",)
-    steps: int = Field(20, ge=1, le=100_000)
-    relative_step: float | None = Field(None, gt=0, description="step length as a part of epsilon; default 2.5 / steps")
-    random_start: bool = True
-    restarts: int = Field(1, ge=1)
-    loss: LossName = "margin"
-    targeted: bool = False
-    every_step: bool = True
-
-    def build(self, budget: Budget) -> PGD:
-        step = None if self.relative_step is None else self.relative_step * budget.size
-        return PGD(self.steps, step, self.random_start, self.restarts, self.loss, self.targeted, self.every_step)
-
-
-class RotationPlan(_AttackPlan):
-    attack: Literal["rotation"]
-    budget: RotationBudget
-    angles: int = Field(31, ge=2)
-
-    def build(self, budget: Budget) -> WorstRotation:
-        return WorstRotation(self.angles)
-
-
-AttackPlan = Annotated[NoisePlan | FGSMPlan | PGDPlan | RotationPlan, Field(discriminator="attack")]
-
-
-class Execution(_Strict):
+class Execution(Strict):
     """How the work is done; only `kernel_batch` is part of the numbers (their last digits)."""
 
     executor: Literal["inline", "processes"] = "processes"
@@ -143,7 +71,15 @@ class Execution(_Strict):
     kernel_batch: int = Field(16, ge=1, le=4096)
 
 
-class Plan(_Strict):
+class ChecksPlan(Strict):
+    """How thoroughly the audit looks at itself; see docs/checks.md."""
+
+    examples: int = Field(8, ge=2, le=1000, description="examples that the probes look at, in each model")
+    draws: int = Field(10_000, ge=1, le=10_000_000, description="random draws, shared by the examples that held out")
+    queries: int = Field(2000, ge=2, le=10_000_000, description="gradient-free queries, shared likewise")
+
+
+class Plan(Strict):
     """A whole audit."""
 
     name: str = Field("audit", min_length=1)
@@ -153,6 +89,7 @@ class Plan(_Strict):
     attacks: tuple[AttackPlan, ...] = Field(min_length=1)
     pictures: int = Field(6, ge=0, le=200, description="examples a class and task kept for figures")
     execution: Execution = Execution()
+    checks: ChecksPlan = ChecksPlan()
 
     @field_validator("attacks")
     @classmethod
@@ -204,15 +141,21 @@ def dump_plan(plan: Plan) -> str:
 def _resolved(plan: Plan, folder: Path) -> Plan:
     """Paths in a plan are relative to the plan."""
 
-    def absolute(reference: str) -> str:
-        return reference if reference.startswith("builtin:") else str((folder / reference).resolve())
+    def absolute(path: str) -> str:
+        return path if path.startswith("builtin:") else str((folder / path).resolve())
+
+    def model(reference: ModelReference) -> ModelReference:
+        if isinstance(reference, str):
+            return absolute(reference)
+        named = {field: getattr(reference, field, None) for field in PATHS}
+        return reference.model_copy(update={field: absolute(path) for field, path in named.items() if path is not None})
 
     tasks = tuple(
         task.model_copy(
             update={
                 "data": absolute(task.data) if isinstance(task.data, str) else task.data,
-                "victim": absolute(task.victim),
-                "surrogates": tuple(absolute(s) for s in task.surrogates),
+                "victim": model(task.victim),
+                "surrogates": tuple(model(s) for s in task.surrogates),
             }
         )
         for task in plan.tasks
@@ -220,15 +163,22 @@ def _resolved(plan: Plan, folder: Path) -> Plan:
     return plan.model_copy(update={"tasks": tasks})
 
 
+UNIONS = (
+    "noise", "fgsm", "pgd", "apgd", "square", "hop-skip-jump", "rotation", "str", "PhantomData", "folder", "model",
+    "torch", "torchscript", "torch-export", "onnx", "keras", "scikit-learn", "http", "float", "tuple[float, ...]",
+)  # fmt: skip
+"""Names of a union's members, which pydantic puts into an error's location though they are no keys of the file."""
+
+
 def _explain(path: Path, tree: yaml.Node | None, error: Any) -> str:
-    # A discriminated union puts the tag of the chosen attack into the location; it is not a key of the file.
-    location = [part for part in error["loc"] if part not in ("noise", "fgsm", "pgd", "rotation", "str", "PhantomData")]
+    location = [part for part in error["loc"] if part not in UNIONS]
     line = _line(tree, location)
     field = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in location) or "the plan"
+    union = error["type"] == "union_tag_not_found" and error["ctx"]["discriminator"]
     message = {
         "extra_forbidden": "there is no such field; check its spelling",
         "missing": "this field is missing",
-        "union_tag_not_found": "this attack has no 'attack' field (noise, fgsm, pgd or rotation)",
+        "union_tag_not_found": f"this has no field {union} (an attack's name, or a model's format)",
     }.get(error["type"], error["msg"].removeprefix("Value error, "))
     return f"{path}, line {line}: {field}: {message}"
 

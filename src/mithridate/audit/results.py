@@ -65,6 +65,42 @@ class Condition(_Frozen):
     """Candidates whose predictions are not finite."""
 
 
+class Check(_Frozen):
+    """One of the twenty questions that the audit asks of itself; see docs/checks.md."""
+
+    number: int
+    title: str
+    group: Literal["integrity", "strength"]
+    """A failed integrity check voids the task; a failed strength check makes a failed attack inconclusive."""
+    verdict: Literal["pass", "warn", "fail", "not applicable"]
+    evidence: str
+    """One sentence with the figures that the verdict rests on."""
+    numbers: dict[str, float | int]
+
+
+class Canary(_Frozen):
+    """A model whose verdict is known beforehand, audited before any other."""
+
+    name: str
+    expected: str
+    found: str
+    evidence: str
+
+
+Outcome = Literal["not attacked", "void", "not robust", "inconclusive", "robust"]
+
+
+class Conclusion(_Frozen):
+    """What the checks let one say of a task.
+
+    "robust" means: within these budgets no attack of the run had an effect, at least one of them held the model, and no
+    check of the attacks' strength failed.  It is never a proof.
+    """
+
+    outcome: Outcome
+    reasons: tuple[str, ...]
+
+
 class TaskResult(_Frozen):
     """One task: its data, its model and every condition."""
 
@@ -80,6 +116,10 @@ class TaskResult(_Frozen):
     refused: str | None
     """Why the model was not attacked (clean AUC interval includes 0.5), or None."""
     conditions: tuple[Condition, ...]
+    robust_accuracy: Estimate | None = None
+    """Right when clean and under every main attack: each example at its worst."""
+    checks: tuple[Check, ...] = ()
+    conclusion: Conclusion | None = None
 
 
 class Results(_Frozen):
@@ -101,4 +141,7 @@ class Results(_Frozen):
     seconds: float
     complete: bool
     """False when the run was stopped: the report then says what is missing."""
+    stopped: str | None = None
+    """Why it was stopped, when it stopped by itself: a query budget that ran out."""
+    canaries: tuple[Canary, ...] = ()
     tasks: tuple[TaskResult, ...]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import platform
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -13,15 +14,18 @@ from typing import Any
 import torch
 
 from mithridate import __version__
-from mithridate.audit.cells import CLEAN, Cell, cells
-from mithridate.audit.executors import run_inline, run_processes
-from mithridate.audit.folder import RunFolder, read_json, write_json
-from mithridate.audit.plan import Plan, TaskPlan, dump_plan
-from mithridate.audit.results import Results, TaskResult
-from mithridate.audit.shards import Job, cell_name, fingerprint, jobs_of, make_shard
+from mithridate.audit.canaries import run_canaries
+from mithridate.audit.cells import CLEAN, cells
+from mithridate.audit.executors import run_inline, run_processes, warm_up
+from mithridate.audit.folder import read_json, write_json
+from mithridate.audit.plan import Plan, dump_plan
+from mithridate.audit.probing import ProbeJob, make_probes
+from mithridate.audit.results import Results
+from mithridate.audit.shards import Job, fingerprint, make_shard
 from mithridate.audit.subject import Subject, load_subject
-from mithridate.audit.summary import refusal, task_result, threshold_of
-from mithridate.errors import UserError
+from mithridate.audit.summary import threshold_of
+from mithridate.audit.work import Work, refuse_impossible
+from mithridate.errors import QueryLimitReached, UserError
 from mithridate.files import replace_text
 
 WORTH_WORKERS = 2000
@@ -31,44 +35,40 @@ Progress = Callable[[str, int, int], None]
 """(what is being done, units done, units in all), called after every shard."""
 
 
-def run(plan: Plan, out: Path, *, progress: Progress | None = None, cache: Path | None = None) -> Results:
+def run(
+    plan: Plan, out: Path, *, progress: Progress | None = None, cache: Path | None = None, allow_code: bool = False
+) -> Results:
     """Carry out a plan into `out` and return its results, which are also in out/results.json.
 
     Shards whose findings exist are not made again, so a run that was stopped goes on where it was.  Ctrl-C and errors
-    leave all finished shards in place.  Raises UserError when `out` holds the run of another plan.
+    leave all finished shards in place; a query budget that runs out during the attacks leaves partial results, marked.
+    `allow_code` permits models whose loading runs code.  Raises UserError when `out` holds the run of another plan, and
+    MithridateError when a canary gets the wrong verdict.
     """
     started = time.perf_counter()
-    subjects = [load_subject(task, plan.execution.kernel_batch, plan.seed, cache) for task in plan.tasks]
+    if plan.execution.executor == "processes" and _most_work(plan) > WORTH_WORKERS:
+        warm_up()
+    subjects = [
+        load_subject(task, plan.execution.kernel_batch, plan.seed, cache, allow_code, out / "answers.sqlite")
+        for task in plan.tasks
+    ]
     _refuse_twins(subjects)
+    work = []
     for task, subject in zip(plan.tasks, subjects, strict=True):
         threshold_of(subject, task.threshold)  # a wrong name should fail now, not after hours
+        mine = cells(plan, len(task.surrogates))
+        refuse_impossible(subject, mine)
+        work.append(Work(plan, task, subject, mine, out, cache, allow_code))
+    (canaries,) = run_inline(lambda _: run_canaries(), [None])  # on one kernel thread, as everything is
     identity = run_fingerprint(plan, subjects)
     _open(plan, subjects, identity, out)
-    results: list[TaskResult] = []
-    plans = list(zip(plan.tasks, subjects, strict=True))
-    # Clean predictions come first: they decide whether a model is worth attacking at all.
-    _carry_out(
-        plan, [job for t, s in plans for job in jobs_of(plan, t, CLEAN, len(s.order), out, cache)], progress, "clean"
-    )
-    refused = {s.name: refusal(RunFolder(out).findings(cell_name(s, CLEAN))) for s in subjects}
-    work: list[tuple[TaskPlan, Subject, list[Cell]]] = []
-    jobs: list[Job] = []
-    for task, subject in plans:
-        mine = [CLEAN] if refused[subject.name] else cells(plan, len(task.surrogates))
-        work.append((task, subject, mine))
-        jobs += [job for cell in mine[1:] for job in jobs_of(plan, task, cell, len(subject.order), out, cache)]
-    _carry_out(plan, jobs, progress, "attacks")
-    for task, subject, mine in work:
-        results.append(
-            task_result(
-                RunFolder(out),
-                subject,
-                mine,
-                refused[subject.name],
-                part=task.part,
-                threshold=threshold_of(subject, task.threshold),
-            )
-        )
+    # Clean predictions come first: they decide whether a model is the caller's and worth attacking at all.
+    _carry_out(plan, [job for w in work for job in w.jobs(CLEAN)], progress, "clean")
+    accepted = [w.accept() for w in work]
+    jobs: list[Job | ProbeJob] = [job for w in accepted for cell in w.attacks for job in w.jobs(cell)]
+    stopped = _until_spent(lambda: _carry_out(plan, jobs, progress, "attacks"))
+    probes: list[Job | ProbeJob] = [w.probes() for w in accepted if not w.refused]
+    stopped = _until_spent(lambda: _carry_out(plan, probes, progress, "checks")) or stopped
     whole = Results(
         mithridate=__version__,
         name=plan.name,
@@ -79,11 +79,22 @@ def run(plan: Plan, out: Path, *, progress: Progress | None = None, cache: Path 
         epsilon_reading=plan.epsilon_reading(),
         synthetic=all(not isinstance(task.data, str) for task in plan.tasks),
         seconds=round(time.perf_counter() - started, 1),
-        complete=True,
-        tasks=tuple(results),
+        complete=stopped is None,
+        stopped=stopped,
+        canaries=canaries,
+        tasks=tuple(w.result(len(canaries), stopped) for w in accepted),
     )
     write_json(out / "results.json", whole.model_dump(mode="json"))
     return whole
+
+
+def _until_spent(work: Callable[[], None]) -> str | None:
+    """Do the work; why it stopped, when a query budget ran out in the middle.  What was finished is kept."""
+    try:
+        work()
+    except QueryLimitReached as limit:
+        return str(limit)
+    return None
 
 
 def run_fingerprint(plan: Plan, subjects: list[Subject]) -> str:
@@ -101,15 +112,27 @@ def run_fingerprint(plan: Plan, subjects: list[Subject]) -> str:
     )
 
 
-def _carry_out(plan: Plan, jobs: list[Job], progress: Progress | None, what: str) -> None:
+def do(job: Job | ProbeJob) -> tuple[int, bool]:
+    """One job, whichever it is."""
+    return make_probes(job) if isinstance(job, ProbeJob) else make_shard(job)
+
+
+def _most_work(plan: Plan) -> float:
+    """Model evaluations of a plan at most, as far as it can be told before the images are known."""
+    return sum(
+        (task.limit or math.inf) * sum(cell.cost for cell in cells(plan, len(task.surrogates))) for task in plan.tasks
+    )
+
+
+def _carry_out(plan: Plan, jobs: Sequence[Job | ProbeJob], progress: Progress | None, what: str) -> None:
     total, done = sum(job.cost for job in jobs), 0
     if progress:
         progress(what, 0, total)
     # A few seconds' work is done before workers have imported their libraries.
     if plan.execution.executor == "processes" and len(jobs) > 1 and total > WORTH_WORKERS:
-        finished = run_processes(make_shard, jobs, plan.execution.workers)
+        finished = run_processes(do, jobs, plan.execution.workers)
     else:
-        finished = run_inline(make_shard, jobs)
+        finished = run_inline(do, jobs)
     for cost, _ in finished:
         done += cost
         if progress:

@@ -20,8 +20,12 @@ from mithridate.audit.cells import Cell
 from mithridate.audit.findings import judge
 from mithridate.audit.plan import Plan, TaskPlan
 from mithridate.audit.subject import Subject, load_subject
+from mithridate.errors import MithridateError
 from mithridate.files import replace_file
-from mithridate.oracle import Gradients
+from mithridate.models.state import stamp
+from mithridate.models.torch_module import TorchModel
+from mithridate.models.views import FunctionModel
+from mithridate.oracle import Gradients, Scores
 from mithridate.seeds import ExampleRandom
 
 
@@ -38,16 +42,27 @@ class Job:
     kernel_batch: int
     pictures: int
     cache: Path | None
+    allow_code: bool = False
 
     def subject(self) -> Subject:
-        return load_subject(self.task, self.kernel_batch, self.seed, self.cache)
+        return load_subject(
+            self.task, self.kernel_batch, self.seed, self.cache, self.allow_code, self.run / "answers.sqlite"
+        )
 
     @property
     def cost(self) -> int:
         return self.cell.cost * (self.last - self.first)
 
 
-def jobs_of(plan: Plan, task: TaskPlan, cell: Cell, examples: int, run: Path, cache: Path | None) -> list[Job]:
+def jobs_of(
+    plan: Plan,
+    task: TaskPlan,
+    cell: Cell,
+    examples: int,
+    run: Path,
+    cache: Path | None,
+    allow_code: bool = False,
+) -> list[Job]:
     """The shards of one cell."""
     size = plan.execution.shard
     return [
@@ -61,6 +76,7 @@ def jobs_of(plan: Plan, task: TaskPlan, cell: Cell, examples: int, run: Path, ca
             kernel_batch=plan.execution.kernel_batch,
             pictures=plan.pictures,
             cache=cache,
+            allow_code=allow_code,
         )
         for first in range(0, examples, size)
     ]
@@ -107,8 +123,9 @@ def make_shard(job: Job) -> tuple[int, bool]:
     examples, groups = subject.examples(job.first, job.last)
     started = time.perf_counter()
     model = subject.model if job.cell.surrogate is None else subject.surrogates[job.cell.surrogate][0]
-    oracle = Gradients(model, len(examples))
-    candidates = examples.inputs
+    oracle = oracle_of(model, len(examples))
+    candidates, module = examples.inputs, subject.opened.module
+    before = None if module is None else stamp(module)
     if job.cell.attack is not None:
         # The same attack with the same randomness for every attacker: a black box differs by its model alone.
         rng = ExampleRandom(job.seed, f"{subject.name}/{job.cell.parameters.get('attack')}", examples.ids)
@@ -123,11 +140,18 @@ def make_shard(job: Job) -> tuple[int, bool]:
         oracle=oracle,
         seconds=time.perf_counter() - started,
     )
+    if module is not None and stamp(module) != before:
+        raise MithridateError(f"{cell}: the model under audit was changed while it was attacked; nothing of it is kept")
     keep = subject.pictured(job.pictures, job.seed)
     # Pictures first: a shard counts as done once its findings stand.
     _write_pictures(job.run / "pictures" / cell / f"{name}.npz", examples, candidates, findings, keep)
     replace_file(target, lambda path: pq.write_table(findings, path))
     return job.cost, True
+
+
+def oracle_of(model: TorchModel | FunctionModel, examples: int) -> Scores:
+    """The most that the model lets an attacker ask: gradients, or scores where it has none."""
+    return Gradients(model, examples) if isinstance(model, TorchModel) else Scores(model, examples)
 
 
 def _write_pictures(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -10,14 +11,17 @@ import numpy as np
 import torch
 
 from mithridate.attack import Examples
-from mithridate.audit.plan import PhantomData, TaskPlan
+from mithridate.audit.identity import Identity, from_card, from_plan
+from mithridate.audit.plan import ModelReference, PhantomData, TaskPlan
 from mithridate.errors import UserError
-from mithridate.imaging.cards import ModelCard
 from mithridate.imaging.catalog import Catalog
 from mithridate.imaging.images import ImageStore
 from mithridate.imaging.sources.phantom import phantom_catalog
 from mithridate.imaging.zoo import resolve
+from mithridate.models.opened import Opened
+from mithridate.models.opening import model_name, open_model
 from mithridate.models.torch_module import TorchModel
+from mithridate.models.views import FunctionModel
 from mithridate.seeds import derive
 
 
@@ -27,12 +31,13 @@ class Subject:
 
     name: str
     catalog: Catalog
-    card: ModelCard
-    model: TorchModel
-    surrogates: tuple[tuple[TorchModel, ModelCard], ...]
+    card: Identity
+    model: TorchModel | FunctionModel
+    surrogates: tuple[tuple[TorchModel | FunctionModel, Identity], ...]
     store: ImageStore
     order: tuple[int, ...]
     """Row of the store of each example, in order of id."""
+    opened: Opened
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -46,6 +51,14 @@ class Subject:
         ids = tuple(str(self.store.ids[row]) for row in rows)
         return Examples(images, labels, ids, targets=1 - labels), [str(self.store.groups[row]) for row in rows]
 
+    def chosen(self, ids: Sequence[str]) -> Examples:
+        """Some examples by id, in that order."""
+        places = {example: place for place, example in enumerate(self.ids)}
+        rows = [self.order[places[example]] for example in ids]
+        labels = torch.from_numpy(np.asarray(self.store.labels)[rows].astype(np.int64))
+        images = torch.from_numpy(np.ascontiguousarray(self.store.load(rows)))
+        return Examples(images, labels, tuple(ids), targets=1 - labels)
+
     def pictured(self, per_class: int, seed: int) -> frozenset[str]:
         """Ids of the examples kept for figures: a seeded choice that no prediction influences."""
         labels = {str(self.store.ids[row]): int(self.store.labels[row]) for row in self.order}
@@ -57,31 +70,61 @@ class Subject:
 
 
 @lru_cache(maxsize=16)
-def load_subject(task: TaskPlan, kernel_batch: int, seed: int, cache: Path | None) -> Subject:
-    """Load everything that a task names.  Raises UserError when data and model do not fit each other."""
-    module, card = resolve(task.victim)
+def load_subject(
+    task: TaskPlan,
+    kernel_batch: int,
+    seed: int,
+    cache: Path | None,
+    allow_code: bool = False,
+    answers: Path | None = None,
+) -> Subject:
+    """Load everything that a task names; `answers` is where endpoints keep theirs.
+
+    Raises UserError when data and model do not fit each other.
+    """
     catalog = load_catalog(task, seed)
     name = task.name or catalog.task.name
+    opened, card = _open(task.victim, catalog, kernel_batch, allow_code, answers)
     surrogates = []
     for reference in task.surrogates:
-        other, other_card = resolve(reference)
+        other, other_card = _open(reference, catalog, kernel_batch, allow_code, answers)
         if (other_card.size, other_card.channels) != (card.size, card.channels):
             raise UserError(
-                f"task {name}: surrogate {reference} takes {other_card.channels} x {other_card.size} px and the victim "
-                f"{card.channels} x {card.size} px; give a surrogate with the victim's input"
+                f"task {name}: surrogate {_called(reference)} takes {other_card.channels} x {other_card.size} px and "
+                f"the victim {card.channels} x {card.size} px; give a surrogate with the victim's input"
             )
-        surrogates.append((TorchModel(other, kernel_batch=kernel_batch, name=reference), other_card))
+        if not other.white_box:
+            raise UserError(
+                f"task {name}: surrogate {_called(reference)} is a {other.reason}; an attacker computes on a "
+                "surrogate's gradients, so give one that has them"
+            )
+        surrogates.append((other.model, other_card))
     store = ImageStore(catalog, card.size, channels=card.channels, cache=cache)
     ids = [str(i) for i in store.ids]
     return Subject(
         name=name,
         catalog=catalog,
         card=card,
-        model=TorchModel(module, kernel_batch=kernel_batch, name=task.victim),
+        model=opened.model,
         surrogates=tuple(surrogates),
         store=store,
         order=tuple(sorted(range(len(ids)), key=ids.__getitem__)),
+        opened=opened,
     )
+
+
+def _open(
+    reference: ModelReference, catalog: Catalog, kernel_batch: int, allow_code: bool, answers: Path | None
+) -> tuple[Opened, Identity]:
+    if isinstance(reference, str):
+        network, card = resolve(reference)
+        return from_card(network, card, reference, kernel_batch)
+    opened = open_model(reference, kernel_batch=kernel_batch, allow_code=allow_code, store=answers)
+    return opened, from_plan(reference, opened, _called(reference), catalog.task)
+
+
+def _called(reference: ModelReference) -> str:
+    return reference if isinstance(reference, str) else model_name(reference)
 
 
 def load_catalog(task: TaskPlan, seed: int) -> Catalog:

@@ -6,13 +6,14 @@ import numpy as np
 import pandas as pd
 
 from mithridate.audit.cells import Cell
+from mithridate.audit.findings import success
 from mithridate.audit.folder import RunFolder
-from mithridate.audit.metrics import summarize
+from mithridate.audit.metrics import estimate, summarize
 from mithridate.audit.results import Condition, TaskResult
 from mithridate.audit.shards import cell_name
 from mithridate.audit.subject import Subject
 from mithridate.errors import UserError
-from mithridate.statistics import auc_interval
+from mithridate.statistics import auc_interval, proportion
 
 
 def refusal(clean: pd.DataFrame) -> str | None:
@@ -30,8 +31,11 @@ def refusal(clean: pd.DataFrame) -> str | None:
     )
 
 
-def threshold_of(subject: Subject, name: str) -> float:
-    """The operating threshold of that name on the victim's card, or the number that the name is."""
+def threshold_of(subject: Subject, name: str | None) -> float:
+    """The operating threshold of that name on the victim's card, or the number that the name is; for None the card's
+    "youden", else 0.5."""
+    if name is None:
+        return subject.card.thresholds.get("youden", 0.5)
     if name in subject.card.thresholds:
         return subject.card.thresholds[name]
     try:
@@ -46,9 +50,9 @@ def threshold_of(subject: Subject, name: str) -> float:
 def task_result(
     folder: RunFolder, subject: Subject, mine: list[Cell], refused: str | None, *, part: str, threshold: float
 ) -> TaskResult:
-    """Everything that was found about one task."""
+    """Everything that was measured about one task; a cell without findings (the run was stopped) is left out."""
     card, labels = subject.card, np.asarray(subject.store.labels)
-    share = float(labels.mean())
+    share, held = float(labels.mean()), worst_case(folder, subject, mine)
     return TaskResult(
         task=subject.name,
         modality=card.modality,
@@ -62,27 +66,28 @@ def task_result(
             "positives": int(labels.sum()),
             "groups": len({str(g) for g in subject.store.groups}),
         },
-        victim={
-            "name": card.name,
-            "architecture": card.architecture,
-            "size": card.size,
-            "channels": card.channels,
-            "sha256": card.sha256,
-            "thresholds": dict(card.thresholds),
-            "trained_on": card.data.model_dump(),
-            "intended_use": card.intended_use,
-            "limits": card.limits,
-        },
+        victim=card.describe(),
         majority_accuracy=max(share, 1 - share),
+        robust_accuracy=None if held is None else estimate(proportion(held["right"], held["group"])),
         refused=refused,
-        conditions=tuple(_condition(folder, subject, cell, threshold) for cell in mine),
+        conditions=tuple(
+            condition(
+                cell_name(subject, cell),
+                cell,
+                folder.findings(cell_name(subject, cell)),
+                threshold,
+                None if cell.surrogate is None else subject.surrogates[cell.surrogate][1].name,
+            )
+            for cell in mine
+            if folder.measured(cell_name(subject, cell))
+        ),
     )
 
 
-def _condition(folder: RunFolder, subject: Subject, cell: Cell, threshold: float) -> Condition:
-    name = cell_name(subject, cell)
-    findings = folder.findings(name)
-    surrogate = None if cell.surrogate is None else subject.surrogates[cell.surrogate][1].name
+def condition(
+    name: str, cell: Cell, findings: pd.DataFrame, threshold: float, surrogate: str | None = None
+) -> Condition:
+    """One cell's findings as a condition called `name`."""
     return Condition(
         cell=name,
         kind=cell.kind,
@@ -100,6 +105,22 @@ def _condition(folder: RunFolder, subject: Subject, cell: Cell, threshold: float
         unverified=int((~findings["verified"]).sum()),
         **summarize(findings, threshold, clean=cell.kind == "clean"),
     )
+
+
+def worst_case(folder: RunFolder, subject: Subject, mine: list[Cell]) -> pd.DataFrame | None:
+    """Of every example that all main attacks have seen, whether it is right when clean and under each of them (column
+    `right`), and its group; None before anything was attacked."""
+    names = [cell_name(subject, cell) for cell in mine if cell.main]
+    tables = [folder.findings(name).set_index("example") for name in names if folder.measured(name)]
+    if len(tables) < 2:
+        return None
+    held = tables[0][["group"]].copy()
+    held["right"] = tables[0]["clean_prediction"] == tables[0]["label"]
+    for table in tables[1:]:
+        held = held[held.index.isin(table.index)]
+        wrong = table.index[success(table)]
+        held["right"] &= ~held.index.isin(wrong)
+    return held
 
 
 def describe(cell: Cell) -> str:

@@ -37,8 +37,10 @@ def _main(
 
 def _register() -> None:
     from mithridate.cli.audit import audit
+    from mithridate.cli.claims import claims_app
     from mithridate.cli.data import data_app
     from mithridate.cli.demo import demo
+    from mithridate.cli.ledger import ledger_app
     from mithridate.cli.report import report
     from mithridate.cli.study import study
     from mithridate.cli.train import train
@@ -49,6 +51,8 @@ def _register() -> None:
     app.command()(audit)
     app.command()(report)
     app.command()(study)
+    app.add_typer(ledger_app, name="ledger")
+    app.add_typer(claims_app, name="claims")
 
 
 _register()

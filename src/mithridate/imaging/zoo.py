@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from mithridate.errors import UserError
 import torch
 
+from mithridate.errors import UserError
 from mithridate.imaging.cards import CARD, ModelCard, load_model
 from mithridate.imaging.networks import Classifier
 

@@ -29,7 +29,7 @@ from pydicom.uid import UID, ExplicitVRBigEndian, ExplicitVRLittleEndian, Implic
 from mithridate.errors import UserError
 from mithridate.media.decoders import order_plugins
 from mithridate.media.luts import apply_lut, apply_window
-from mithridate.media.quiet import quiet
+from mithridate.media.quiet import decoding, quiet
 from mithridate.media.raster import MAX_PIXELS, size_refusal
 
 Array = NDArray[np.float32]
@@ -95,7 +95,7 @@ def stored_frame(
     reasons: list[str] = []
     for plugin in _plugins(dataset, path):
         try:
-            with quiet():
+            with decoding():
                 return pixel_array(dataset, index=frame or 0, decoding_plugin=plugin)
         except Exception as error:
             reasons.append(_gist(error))

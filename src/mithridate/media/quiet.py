@@ -1,4 +1,4 @@
-"""Silence for decoding libraries, which warn about every oddity of a file that a sentence of ours covers better."""
+"""Around decoding libraries, which warn of every oddity of a file that a sentence of ours covers better, or panic."""
 
 from __future__ import annotations
 
@@ -34,3 +34,19 @@ def quiet() -> Iterator[None]:
             if _inside == 0 and _filters is not None:
                 _filters.__exit__(None, None, None)
                 _filters = None
+
+
+class DecoderPanic(Exception):
+    """A decoder written in Rust gave up; its own exception is no `Exception` and would pass every handler."""
+
+
+@contextmanager
+def decoding() -> Iterator[None]:
+    """`quiet`, and every failure inside is an Exception."""
+    with quiet():
+        try:
+            yield
+        except (Exception, KeyboardInterrupt, SystemExit, GeneratorExit):
+            raise
+        except BaseException as panic:
+            raise DecoderPanic(str(panic) or type(panic).__name__) from panic

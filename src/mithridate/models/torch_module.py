@@ -8,16 +8,13 @@ batch, the last chunk padded: results do not depend on how examples were grouped
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from mithridate.errors import MithridateError, UserError
+from mithridate.models.heads import SINGLE, Output, checked, guess_output, softmax_logits
 from mithridate.oracle import Loss
-
-Output = Literal["logits", "probabilities", "logit", "probability"]
-"""What a model returns: K logits, K probabilities, one logit, or one probability of the positive class."""
 
 
 class TorchModel:
@@ -35,13 +32,17 @@ class TorchModel:
         self._module, self._output, self._kernel_batch, self._name = module, output, kernel_batch, name
         parameter = next(module.parameters(), None)
         self._device = parameter.device if parameter is not None else torch.device("cpu")
-        self._classes: int | None = 2 if output in ("logit", "probability") else None
+        self._classes: int | None = 2 if output in SINGLE else None
 
     @property
     def classes(self) -> int:
         if self._classes is None:
             raise MithridateError(f"{self._name} has not answered yet, so its number of classes is not known")
         return self._classes
+
+    def with_batch(self, kernel_batch: int) -> TorchModel:
+        """The same module at another kernel batch; its last bits may differ."""
+        return TorchModel(self._module, self._output, kernel_batch, self._name)
 
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits N x K on the CPU, float32."""
@@ -60,8 +61,12 @@ class TorchModel:
             with torch.enable_grad():
                 logits = self._logits(x)[:used]
                 losses = loss(logits, labels[done : done + used].to(self._device))
-                # Asking for the input's gradient alone leaves the parameters' .grad untouched and uncomputed.
-                (gradient,) = torch.autograd.grad(losses.sum(), x)
+                # Asking for the input's gradient alone leaves the parameters' .grad untouched and uncomputed.  A module
+                # that cuts the graph has no gradient: zeros, which the audit's checks then name.
+                gradient = None
+                if losses.requires_grad:
+                    (gradient,) = torch.autograd.grad(losses.sum(), x, allow_unused=True)
+                gradient = torch.zeros_like(x) if gradient is None else gradient
             all_logits.append(logits.detach().cpu())
             all_losses.append(losses.detach().cpu())
             all_gradients.append(gradient[:used].cpu())
@@ -79,33 +84,12 @@ class TorchModel:
             yield chunk.to(self._device), used
 
     def _logits(self, inputs: Tensor) -> Tensor:
-        raw: Tensor = self._module(inputs).float()
-        if raw.ndim == 1:
-            raw = raw[:, None]
-        width = 1 if self._output in ("logit", "probability") else None
-        if raw.ndim != 2 or len(raw) != len(inputs) or (width == 1) != (raw.shape[1] == 1):
-            raise UserError(
-                f"{self._name} returned shape {tuple(raw.shape)} for {len(inputs)} images, which does not fit output "
-                f"'{self._output}': state the right one of logits, probabilities, logit, probability"
-            )
-        if not bool(torch.isfinite(raw).all()):
-            raise MithridateError(f"{self._name} returned NaN or infinite values for at least one image")
-        self._classes = 2 if width == 1 else raw.shape[1]
-        if self._output == "logits":
-            return raw
-        if self._output == "probabilities":
-            return raw.clamp_min(1e-30).log()
-        if self._output == "logit":
-            return torch.cat([torch.zeros_like(raw), raw], 1)
-        return torch.cat([(1 - raw).clamp_min(1e-30).log(), raw.clamp_min(1e-30).log()], 1)
+        raw = checked(self._module(inputs), self._output, len(inputs), self._name)
+        self._classes = 2 if self._output in SINGLE else raw.shape[1]
+        return softmax_logits(raw, self._output)
 
 
 def infer_output(module: nn.Module, sample: Tensor) -> Output:
-    """What the module returns, judged on a sample of inputs N x C x H x W (thresholds of AutoAttack's checks)."""
+    """What the module returns, judged on a sample of inputs N x C x H x W."""
     with torch.no_grad():
-        raw = module(sample).float()
-    single = raw.ndim == 1 or raw.shape[1] == 1
-    bounded = bool((raw < 1 + 1e-5).all()) and bool((raw > -1e-5).all())
-    if single:
-        return "probability" if bounded else "logit"
-    return "probabilities" if bounded and bool(((raw.sum(1) - 1).abs() < 1e-5).all()) else "logits"
+        return guess_output(module(sample))

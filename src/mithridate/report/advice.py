@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mithridate.audit.checks.conclusion import WEAKENED_RATE
 from mithridate.audit.results import Kind
 from mithridate.report.study import Study
-from mithridate.report.verdict import WEAKENED_RATE, Level, Verdict
+from mithridate.report.verdict import Level, Verdict
 from mithridate.report.words import listed, percent
 
 HIGH_CONFIDENCE = 0.9
@@ -33,7 +34,7 @@ def _surely_harmed(verdicts: Sequence[Verdict], kind: Kind) -> list[Verdict]:
 
 def summary(verdicts: Sequence[Verdict]) -> str:
     """One paragraph over all tasks."""
-    attacked = [v for v in verdicts if v.level not in ("not attacked", "not measured")]
+    attacked = [v for v in verdicts if v.level in ("fooled", "weakened", "held")]
     parts = []
     for level, words in (
         (
@@ -48,7 +49,13 @@ def summary(verdicts: Sequence[Verdict]) -> str:
             verb = "was" if len(found) == 1 else "were"
             head = _head(found, verdicts)
             parts.append(words.format(head if level == "held" else f"{head} {verb}") + ".")
-    for level, words in (("not attacked", "not attacked"), ("not measured", "not measured under attack")):
+    others: tuple[tuple[Level, str], ...] = (
+        ("inconclusive", "not judged: the attacks had no effect, and the checks found them too weak to tell"),
+        ("void", "not judged: a check of the audit's own integrity failed"),
+        ("not attacked", "not attacked"),
+        ("not measured", "not measured under attack"),
+    )
+    for level, words in others:
         rest = [v for v in verdicts if v.level == level]
         if rest:
             verb = "was" if len(rest) == 1 else "were"
@@ -101,6 +108,12 @@ def meaning(verdicts: Sequence[Verdict]) -> list[str]:
         found.append(
             f"The attacks of this run did not break every model ({_names(held)} held). A stronger attack still may."
         )
+    unclear = [v for v in verdicts if v.level == "inconclusive"]
+    if unclear:
+        found.append(
+            f"That the attacks of this run had no effect ({_names(unclear)}) says nothing yet: a check found that they "
+            "were too weak."
+        )
     refused = [v for v in verdicts if v.level == "not attacked"]
     if refused:
         found.append(
@@ -140,6 +153,11 @@ def next_steps(verdicts: Sequence[Verdict]) -> list[str]:
         steps.append(
             "Where the attacks failed, try stronger ones before relying on it: more steps, restarts, other losses, "
             "other budgets, and an attack that knows the defense."
+        )
+    if any(v.level in ("inconclusive", "void") for v in verdicts):
+        steps.append(
+            "Do what the failed checks ask for, then run the same plan again: as it stands, the run is no evidence "
+            "that a model resists."
         )
     if any(v.level == "not attacked" for v in verdicts):
         steps.append(

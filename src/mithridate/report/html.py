@@ -26,6 +26,7 @@ from mithridate.report.spreadsheets import write_tables
 from mithridate.report.study import ORDER, Study, read_study
 from mithridate.report.svg import chart_svg, legend_svg
 from mithridate.report.tables import attack_table, clean_table, dose_table
+from mithridate.report.trust import trust
 from mithridate.report.verdict import RULES, judge_task
 
 LARGEST = 3_000_000
@@ -106,6 +107,7 @@ def _render(study: Study, generosity: Generosity) -> str:
         charts=charts(study),
         dose_table=dose_table,
         methods=methods,
+        trust=trust(study),
         rule=RULE,
         rules=RULES,
         stills=generosity.stills,

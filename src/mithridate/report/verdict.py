@@ -8,23 +8,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from mithridate.audit.checks.conclusion import FOOLED_RATE, TOLERANCE, WEAKENED_RATE, effect_of
 from mithridate.audit.results import Condition, Kind
 from mithridate.report.study import Task, usable
 from mithridate.report.words import count, dose, interval, listed, percent, points, sentence, with_interval
 
-FOOLED_RATE = 0.5
-"""From here on the attacker wins at least as often as not."""
-WEAKENED_RATE = 0.05
-"""From here on, or beyond the tolerance, an attack has an effect."""
-TOLERANCE = 0.02
-"""A loss of accuracy up to two points counts as none: the study's own limit for random noise."""
 HARD_TO_SEE = 4 / 255
 """Changes up to four gray levels at any pixel, at an SSIM of at least 0.9, are called hard to see."""
 
-Level = Literal["fooled", "weakened", "held", "not attacked", "not measured"]
+Level = Literal["fooled", "weakened", "held", "inconclusive", "void", "not attacked", "not measured"]
 
-TOPICS: dict[Kind | Literal["task"], str] = {
+Topic = Kind | Literal["task", "trust"]
+
+TOPICS: dict[Topic, str] = {
     "task": "Refused",
+    "trust": "Trust",
     "clean": "Untouched",
     "noise": "Noise",
     "white-box": "White box",
@@ -36,9 +34,9 @@ TOPICS: dict[Kind | Literal["task"], str] = {
 
 @dataclass(frozen=True)
 class Statement:
-    """One sentence or two about one condition; `kind` "task" is about the model as a whole."""
+    """One sentence or two about one condition, the model as a whole ("task"), or the checks ("trust")."""
 
-    kind: Kind | Literal["task"]
+    kind: Topic
     text: str
 
     @property
@@ -61,15 +59,7 @@ class Verdict:
 
 def level_of(clean: Condition | None, attacked: Condition | None) -> Level:
     """How far one attack got, from its success rate and the accuracy that it took."""
-    if clean is None or attacked is None or clean.accuracy.value is None or attacked.accuracy.value is None:
-        return "not measured"
-    before, lost = clean.accuracy.value, clean.accuracy.value - attacked.accuracy.value
-    rate = attacked.attack_success_rate.value
-    if rate is None:
-        rate = max(0.0, lost) / before if before > 0 else 0.0
-    if rate >= FOOLED_RATE and lost > TOLERANCE:
-        return "fooled"
-    return "weakened" if rate >= WEAKENED_RATE or lost > TOLERANCE else "held"
+    return effect_of(clean, attacked)
 
 
 def judge_task(task: Task) -> Verdict:
@@ -85,9 +75,32 @@ def judge_task(task: Task) -> Verdict:
     statements += [_attack(task, kind) for kind in ("black-box", "rotation", "other")]
     order: tuple[Level, ...] = ("fooled", "weakened", "held")
     level: Level = next((v for v in order if v in levels.values()), "not measured")
+    statements = [*_trust(task), *statements]
+    level, headline = _trusted(task, level, _headline(levels))
+    if level == "void":
+        levels = {}
     noise = task.strongest("noise")
     harmless = None if noise is None or task.clean is None else _noise_harmless(task.clean, noise)
-    return Verdict(task, level, _headline(levels), tuple(s for s in statements if s), levels, harmless)
+    return Verdict(task, level, headline, tuple(s for s in statements if s), levels, harmless)
+
+
+def _trusted(task: Task, level: Level, headline: str) -> tuple[Level, str]:
+    """What the checks leave of a level: a void audit says nothing, and a weak attack says nothing of a model that
+    held."""
+    outcome = task.result.conclusion.outcome if task.result.conclusion else None
+    if outcome == "void":
+        return "void", "Void: an integrity check failed"
+    if outcome == "inconclusive" and level in ("held", "not measured"):
+        return "inconclusive", "Inconclusive: the attacks were too weak to tell"
+    return level, headline
+
+
+def _trust(task: Task) -> list[Statement]:
+    """Why an outcome is void or inconclusive, in the words of the checks."""
+    conclusion = task.result.conclusion
+    if conclusion is None or conclusion.outcome not in ("void", "inconclusive"):
+        return []
+    return [Statement("trust", sentence(reason)) for reason in conclusion.reasons]
 
 
 def _headline(levels: dict[Kind, Level]) -> str:
@@ -229,6 +242,8 @@ RULES = (
     f"Random noise is called harmless when it costs at most {points(TOLERANCE)} of accuracy.",
     "A change is called hard to see when it is at most 4 of 255 gray levels at any pixel and the mean structural "
     "similarity (SSIM) is at least 0.9.  No readers were asked: look at Figures 1, 2, and 4 and judge.",
+    "“Inconclusive”: every attack was held, but a check of the attacks’ strength failed or no attacker held the model. "
+    "“Void”: a check of the audit’s integrity failed.",
     "Where a run holds several attacks of a kind, the verdict speaks of the one that leaves the least accuracy.",
 )
 """How the words follow the numbers, for the methods section."""

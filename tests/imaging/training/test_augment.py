@@ -14,7 +14,7 @@ from mithridate.imaging.training.recipe import Augmentation
 
 EVERYTHING = Augmentation(
     rotation=180, flip_horizontal=True, flip_vertical=True, zoom=(0.7, 1.4), shift=0.2, shear=15, brightness=0.2,
-    contrast=0.4, saturation=0.5, color=0.2, gamma=0.3, cutout=0.3, cutout_probability=0.5,
+    contrast=0.4, saturation=0.5, color=0.2, gamma=0.3, cutout=0.3, cutout_probability=0.5, noise=0.1,
 )  # fmt: skip
 
 
@@ -48,6 +48,16 @@ def test_epoch_seed_and_example_each_change_the_draws() -> None:
 def test_switched_off_it_changes_nothing() -> None:
     x = images(4)
     assert torch.equal(augment(x, draw(0, 0, list("abcd")), Augmentation()), x)
+
+
+def test_noise_is_uniform_within_its_own_size() -> None:
+    x = torch.full((2, 3, 64, 64), 0.5)
+    draws = fixed(2) | {"noise": torch.tensor([0.25, 1.0]).double(), "noise_seed": torch.tensor([0.1, 0.7]).double()}
+    change = augment(x, draws, Augmentation(noise=0.04)) - x
+    for image, size in zip(change, (0.01, 0.04), strict=True):
+        assert 0.99 * size < image.abs().max() <= size + 1e-7
+        assert image.std() == pytest.approx(size / 3**0.5, rel=0.03)
+        assert abs(image.mean()) < 4 * size / 3**0.5 / image.numel() ** 0.5
 
 
 def test_flips_are_exact_and_happen_half_of_the_time() -> None:

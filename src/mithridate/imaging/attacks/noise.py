@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mithridate.attack import Examples
 from mithridate.budget import PixelBudget
-from mithridate.oracle import Decisions
+from mithridate.imaging.engine.oracles import DecisionOracle, affords, score_cost
 from mithridate.seeds import ExampleRandom
 
 
@@ -19,13 +19,14 @@ class RandomNoise:
 
     draws: int = 1
 
-    def run(self, oracle: Decisions, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
+    def run(self, oracle: DecisionOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W."""
         candidates = examples.inputs.clone()
         rows = torch.arange(len(examples))
         for draw in range(self.draws):
             candidates[rows] = budget.sample(examples.inputs[rows], rows, rng)
             if draw + 1 < self.draws:
+                rows = rows[affords(oracle, rows, score_cost(oracle))]
                 rows = rows[oracle.decide(candidates[rows], rows) == examples.labels[rows]]
             if len(rows) == 0:
                 break

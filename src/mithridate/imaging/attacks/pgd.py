@@ -1,4 +1,5 @@
-"""Projected gradient descent (Madry et al. 2018) and its single step, FGSM (Goodfellow et al. 2015)."""
+"""Projected gradient descent (Madry et al. 2018), with momentum (Dong et al. 2018), and its single step, FGSM
+(Goodfellow et al. 2015)."""
 
 from __future__ import annotations
 
@@ -9,8 +10,13 @@ from torch import Tensor
 
 from mithridate.attack import Examples
 from mithridate.budget import PixelBudget
+from mithridate.imaging.attacks.aim import goal_of, payers
 from mithridate.imaging.attacks.losses import LossName, towards
-from mithridate.oracle import Gradients, Loss
+from mithridate.imaging.engine.best import Best
+from mithridate.imaging.engine.loop import Goal, Lanes, walk
+from mithridate.imaging.engine.norms import each
+from mithridate.imaging.engine.oracles import GradientOracle, affords, gradient_cost, score_cost
+from mithridate.oracle import Loss
 from mithridate.seeds import ExampleRandom
 
 
@@ -20,11 +26,13 @@ class PGD:
 
     steps: gradient evaluations of each start.  step_size: length of a step in the budget's units; None means
     2.5 x size / steps (Madry et al.).  random_start: begin at a random point of the ball, as every restart after the
-    first does.  restarts: independent starts, of which each example keeps its best.  loss: "margin" or
-    "cross-entropy".  targeted: steer to `examples.targets` instead of away from the label.  every_step: go on after
-    an example is fooled, as the paper does; otherwise it leaves the loop, which saves most of the work.
+    first does.  restarts: independent starts, of which each example keeps its best.  loss: "margin", "cross-entropy"
+    or "dlr".  targeted: steer to `examples.targets` instead of away from the label.  every_step: go on after an example
+    is fooled, as the paper does; otherwise it leaves the loop, which saves most of the work.  momentum: part of the
+    earlier directions that a step keeps, 0 for none; 1 makes examples that transfer between models.
 
-    The candidate returned is the iterate with the highest loss, the last one included.
+    The candidate returned is the iterate with the highest loss among those that reached the goal, if any did; else
+    among all, the last one included.
     """
 
     steps: int = 20
@@ -34,61 +42,100 @@ class PGD:
     loss: LossName = "margin"
     targeted: bool = False
     every_step: bool = True
+    momentum: float = 0.0
 
-    def run(self, oracle: Gradients, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
+    def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W.  Raises ValueError if targeted without targets."""
-        aim = examples.targets if self.targeted else examples.labels
-        if aim is None:
-            raise ValueError("a targeted attack needs examples with targets")
-        loss = towards(self.loss, self.targeted)
-        best, best_loss = examples.inputs.clone(), torch.full((len(examples),), -torch.inf)
+        goal = goal_of(examples, self.targeted)
+        best = Best(examples.inputs)
         pending = torch.arange(len(examples))
         for restart in range(self.restarts):
             jump = self.random_start or restart > 0
-            self._climb(oracle, examples, aim, pending, budget, rng, loss, jump, best, best_loss)
+            walk(oracle, pending, _Climb(self, oracle, examples, budget, rng, goal, jump, best))
             if not self.every_step:
-                pending = pending[~self._fooled(oracle, best[pending], examples, aim, pending)]
-            if len(pending) == 0:
-                break
-        return best
+                pending = pending[~best.hit[pending]]
+        return best.candidates
 
-    def _climb(
-        self,
-        oracle: Gradients,
-        examples: Examples,
-        aim: Tensor,
-        rows: Tensor,
-        budget: PixelBudget,
-        rng: ExampleRandom,
-        loss: Loss,
-        jump: bool,
-        best: Tensor,
-        best_loss: Tensor,
-    ) -> None:
-        """One start for `rows`; improves `best` and `best_loss` in place."""
-        step_size = self.step_size if self.step_size is not None else 2.5 * budget.size / self.steps
-        origin = examples.inputs[rows]
-        current = budget.sample(origin, rows, rng) if jump else origin.clone()
-        for _ in range(self.steps):
-            logits, value, gradient = oracle.loss_and_gradient(current, aim[rows], rows, loss)
-            self._keep(current, value, rows, best, best_loss)
-            if not self.every_step:
-                going = ~self._success(logits, aim[rows])
-                rows, current, gradient, origin = rows[going], current[going], gradient[going], origin[going]
-                if len(rows) == 0:
-                    return
-            current = budget.project(current + step_size * budget.steepest(gradient), origin)
-        self._keep(current, loss(oracle.scores(current, rows), aim[rows]), rows, best, best_loss)
 
-    def _keep(self, current: Tensor, value: Tensor, rows: Tensor, best: Tensor, best_loss: Tensor) -> None:
-        better = value > best_loss[rows]
-        best[rows[better]], best_loss[rows[better]] = current[better], value[better]
+@dataclass
+class _Lane(Lanes):
+    x: Tensor
+    best: Tensor
+    value: Tensor
+    hit: Tensor
+    velocity: Tensor
+    age: Tensor
 
-    def _success(self, logits: Tensor, aim: Tensor) -> Tensor:
-        return (logits.argmax(1) == aim) if self.targeted else (logits.argmax(1) != aim)
 
-    def _fooled(self, oracle: Gradients, inputs: Tensor, examples: Examples, aim: Tensor, rows: Tensor) -> Tensor:
-        return self._success(oracle.scores(inputs, rows), aim[rows])
+@dataclass(frozen=True)
+class _Climb:
+    """One start of PGD."""
+
+    attack: PGD
+    oracle: GradientOracle
+    examples: Examples
+    budget: PixelBudget
+    rng: ExampleRandom
+    goal: Goal
+    jump: bool
+    best: Best
+
+    @property
+    def loss(self) -> Loss:
+        return towards(self.attack.loss, self.goal.targeted)
+
+    @property
+    def cost(self) -> int:
+        return gradient_cost(self.oracle)
+
+    def enter(self, rows: Tensor) -> _Lane:
+        origin = self.examples.inputs[rows]
+        x = self.budget.sample(origin, rows, self.rng) if self.jump else origin.clone()
+        lanes = len(rows)
+        return _Lane(
+            x=x,
+            best=x.clone(),
+            value=torch.full((lanes,), -torch.inf),
+            hit=torch.zeros(lanes, dtype=torch.bool),
+            velocity=torch.zeros_like(x) if self.attack.momentum else torch.zeros(lanes, 0),
+            age=torch.zeros(lanes, dtype=torch.int64),
+        )
+
+    def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
+        attack = self.attack
+        logits, value, gradient = self.oracle.loss_and_gradient(lanes.x, self.goal.aim[rows], rows, self.loss)
+        self._keep(lanes, value, self.goal.reached(logits, rows))
+        if attack.momentum:
+            # Dong et al. scale each gradient to unit mean before they add it: gradients shrink by orders as loss grows.
+            mean = gradient.abs().flatten(1).mean(1).clamp_min(1e-38)
+            lanes.velocity = gradient = attack.momentum * lanes.velocity + gradient / each(mean)
+        step_size = attack.step_size if attack.step_size is not None else 2.5 * self.budget.size / attack.steps
+        ahead = lanes.x + step_size * self.budget.steepest(gradient)
+        lanes.x = self.budget.project(ahead, self.examples.inputs[rows])
+        lanes.age += 1
+        through = lanes.age >= attack.steps
+        return lanes, through if attack.every_step else through | lanes.hit
+
+    def leave(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
+        last = affords(self.oracle, rows, score_cost(self.oracle))
+        if not self.attack.every_step:
+            last &= ~lanes.hit
+        if bool(last.any()):
+            # The last step's end has not been looked at yet.
+            end = lanes.pick(last)
+            logits = self.oracle.scores(end.x, rows[last])
+            self._keep(end, self.loss(logits, self.goal.aim[rows[last]]), self.goal.reached(logits, rows[last]))
+            lanes = lanes.replaced(last, end)
+        stands = self.goal.confirmed(self.oracle, lanes.best, rows, lanes.hit)
+        again = lanes.hit & ~stands & (lanes.age < self.attack.steps)
+        self.best.offer(rows[~again], lanes.best[~again], lanes.value[~again], stands[~again])
+        lanes.hit, lanes.value = stands, torch.where(again, -torch.inf, lanes.value)
+        return lanes, again
+
+    def _keep(self, lanes: _Lane, value: Tensor, hit: Tensor) -> None:
+        better = (hit & ~lanes.hit) | ((hit == lanes.hit) & (value > lanes.value))
+        lanes.best[better] = lanes.x[better]
+        lanes.value, lanes.hit = torch.where(better, value, lanes.value), lanes.hit | hit
 
 
 @dataclass(frozen=True)
@@ -98,11 +145,12 @@ class FGSM:
     loss: LossName = "cross-entropy"
     targeted: bool = False
 
-    def run(self, oracle: Gradients, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
+    def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W.  Raises ValueError if targeted without targets."""
-        aim = examples.targets if self.targeted else examples.labels
-        if aim is None:
-            raise ValueError("a targeted attack needs examples with targets")
-        rows = torch.arange(len(examples))
-        _, _, gradient = oracle.loss_and_gradient(examples.inputs, aim, rows, towards(self.loss, self.targeted))
-        return budget.project(examples.inputs + budget.size * budget.steepest(gradient), examples.inputs)
+        aim = goal_of(examples, self.targeted).aim
+        candidates = examples.inputs.clone()
+        rows = payers(oracle, len(examples), gradient_cost(oracle))
+        origin, loss = examples.inputs[rows], towards(self.loss, self.targeted)
+        _, _, gradient = oracle.loss_and_gradient(origin, aim[rows], rows, loss)
+        candidates[rows] = budget.project(origin + budget.size * budget.steepest(gradient), origin)
+        return candidates

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from mithridate.attack import Examples
+from mithridate.imaging.attacks.aim import payers
 from mithridate.imaging.attacks.losses import margin
+from mithridate.imaging.engine.oracles import ScoreOracle, score_cost
 from mithridate.imaging.rotation import Rotation, rotate
-from mithridate.oracle import Scores
 from mithridate.seeds import ExampleRandom
 
 
@@ -20,13 +21,15 @@ class WorstRotation:
 
     angles: int = 31
 
-    def run(self, oracle: Scores, examples: Examples, budget: Rotation, rng: ExampleRandom) -> Tensor:
+    def run(self, oracle: ScoreOracle, examples: Examples, budget: Rotation, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W."""
         best, best_loss = examples.inputs.clone(), torch.full((len(examples),), -torch.inf)
-        rows = torch.arange(len(examples))
         for angle in torch.linspace(-budget.degrees, budget.degrees, self.angles):
-            turned = rotate(examples.inputs, angle.expand(len(examples)), budget.fill)
-            value = margin(oracle.scores(turned, rows), examples.labels)
-            better = value > best_loss
-            best[better], best_loss[better] = turned[better], value[better]
+            rows = payers(oracle, len(examples), score_cost(oracle))
+            if len(rows) == 0:
+                break
+            turned = rotate(examples.inputs[rows], angle.expand(len(rows)), budget.fill)
+            value = margin(oracle.scores(turned, rows), examples.labels[rows])
+            better = value > best_loss[rows]
+            best[rows[better]], best_loss[rows[better]] = turned[better], value[better]
         return best

@@ -23,6 +23,7 @@ from mithridate.seeds import generator
 COLUMNS: Final = (
     "rotation", "flip_horizontal", "flip_vertical", "zoom", "shift_x", "shift_y", "shear", "brightness", "contrast",
     "saturation", "red", "green", "blue", "gamma", "cutout", "cutout_x", "cutout_y", "mixup", "partner",
+    "noise", "noise_seed",
 )  # fmt: skip
 Draws = dict[str, Tensor]
 
@@ -37,12 +38,13 @@ def draw(seed: int, epoch: int, ids: Sequence[str] | NDArray[Any]) -> Draws:
 def augment(x: Tensor, draws: Draws, how: Augmentation) -> Tensor:
     """Change images N x C x S x S in [0, 1] as their draws say; the result has the same shape and range.
 
-    Geometry comes first (one interpolation for rotation, shear, zoom and shift together), then light and color, then
-    the erased square.  Mixup is separate: see `mix_with`.
+    Geometry comes first (one interpolation for rotation, shear, zoom and shift together), then light and color, noise,
+    and the erased square.  Mixup is separate: see `mix_with`.
     """
     x = _flip(x, draws, how)
     x = _warp(x, draws, how)
     x = _relight(x, draws, how)
+    x = _add_noise(x, draws, how)
     return _cut_out(x, draws, how)
 
 
@@ -125,6 +127,15 @@ def _relight(x: Tensor, draws: Draws, how: Augmentation) -> Tensor:
     if how.brightness:
         x = x + _spread(_signed(draws, "brightness", how.brightness), x)
     return x.clamp(0, 1)
+
+
+def _add_noise(x: Tensor, draws: Draws, how: Augmentation) -> Tensor:
+    if not how.noise:
+        return x
+    # One generator an image, on the CPU: the same noise in every batch and on every device.
+    seeds = (draws["noise_seed"] * 2**53).long().tolist()
+    fields = torch.stack([torch.rand(x.shape[1:], generator=torch.Generator().manual_seed(seed)) for seed in seeds])
+    return (x + (2 * fields.to(x) - 1) * _spread(draws["noise"] * how.noise, x)).clamp(0, 1)
 
 
 def _cut_out(x: Tensor, draws: Draws, how: Augmentation) -> Tensor:

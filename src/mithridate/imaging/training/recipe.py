@@ -27,6 +27,9 @@ class Augmentation(_Frozen):
     saturation: float = Field(0.0, ge=0, le=1, description="about the pixel's gray value, factor 1 +- this")
     color: float = Field(0.0, ge=0, le=1, description="gain of each channel by itself, factor 1 +- this")
     gamma: float = Field(0.0, ge=0, description="exponent, log-uniform in exp(+-this)")
+    noise: float = Field(
+        0.0, ge=0, le=1, description="on each pixel, uniform in +-size, the size itself uniform up to this"
+    )
     cutout: float = Field(0.0, ge=0, lt=1, description="side of one erased square, fraction of the image's side")
     cutout_probability: float = Field(1.0, ge=0, le=1)
     mixup: float = Field(0.0, ge=0, description="alpha of the Beta distribution (Zhang et al. 2018)")
@@ -236,6 +239,8 @@ def _fine_tune(task: str) -> Recipe:
             brightness=0.05,
             contrast=0.2,
             color=0.0 if upright else 0.08,
+            # Interpolation smooths a film's own grain: without noise the network takes grain for a finding.
+            noise=0.0 if task == "skin" else 0.02,
             fill="zeros" if task == "fundus" else "border",
         ),
         ema_decay=0.98,

@@ -3,26 +3,36 @@
 from __future__ import annotations
 
 import hashlib
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from mithridate.ledger.fingerprint.codestream import DamagedStream
 from mithridate.ledger.fingerprint.dicom_attributes import attribute_digests, coding_digests, identity_digests
 from mithridate.ledger.fingerprint.dicom_file import DicomFile, damaged, parse_data_set, parse_file
-from mithridate.ledger.fingerprint.dicom_pixels import pixel_root, read_layout
+from mithridate.ledger.fingerprint.dicom_pixels import PixelLayout, pixel_root, read_layout
 from mithridate.ledger.fingerprint.dicom_schema import SCHEMA
 from mithridate.ledger.fingerprint.dicom_stream import CodedStream, NativeStream, read_stream
 from mithridate.ledger.fingerprint.model import Fingerprint, FingerprintError, Limits
+from mithridate.media.quiet import quiet
 
 MEDIA = "dicom"
 
 
 @dataclass(frozen=True)
+class OpenedDicom:
+    """A fingerprint with the parsed image that it is of; `layout` is None where the pixels cannot be read."""
+
+    fingerprint: Fingerprint
+    file: DicomFile
+    stream: NativeStream | CodedStream
+    layout: PixelLayout | None
+
+
+@dataclass(frozen=True)
 class _Pixels:
     root: bytes | None
-    frames: int
-    fault: str | None
+    layout: PixelLayout | None
+    fault: str | None = None
 
 
 def fingerprint_dicom(data: bytes, name: str, limits: Limits | None = None) -> Fingerprint:
@@ -31,6 +41,11 @@ def fingerprint_dicom(data: bytes, name: str, limits: Limits | None = None) -> F
     The result has a fault when the pixels cannot be read exactly.  Raises FingerprintError when not even the data set
     can be: no header, an unknown transfer syntax, a damaged or ambiguous structure, no pixel data, too large.
     """
+    return open_dicom(data, name, limits).fingerprint
+
+
+def open_dicom(data: bytes, name: str, limits: Limits | None = None) -> OpenedDicom:
+    """`fingerprint_dicom` for whoever goes on to use the image: what was fingerprinted is what they get."""
     limits = limits or Limits()
     _check_size(data, name, limits)
     return _guarded(lambda: parse_file(data, name, limits), data, name, limits)
@@ -43,14 +58,13 @@ def fingerprint_data_set(data: bytes, syntax: str, name: str, limits: Limits | N
     """
     limits = limits or Limits()
     _check_size(data, name, limits)
-    return _guarded(lambda: parse_data_set(data, syntax, name, limits), data, name, limits)
+    return _guarded(lambda: parse_data_set(data, syntax, name, limits), data, name, limits).fingerprint
 
 
-def _guarded(parse: Callable[[], DicomFile], data: bytes, name: str, limits: Limits) -> Fingerprint:
+def _guarded(parse: Callable[[], DicomFile], data: bytes, name: str, limits: Limits) -> OpenedDicom:
     """Parse and fingerprint; whatever a damaged value makes pydicom raise becomes a refusal."""
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # whatever matters is refused, not warned of
+        with quiet():  # whatever matters is refused, not warned of
             return _fingerprint(parse(), hashlib.sha256(data).digest(), name, limits)
     except FingerprintError:
         raise
@@ -58,13 +72,13 @@ def _guarded(parse: Callable[[], DicomFile], data: bytes, name: str, limits: Lim
         raise damaged(name, error) from error
 
 
-def _fingerprint(file: DicomFile, digest: bytes, name: str, limits: Limits) -> Fingerprint:
+def _fingerprint(file: DicomFile, digest: bytes, name: str, limits: Limits) -> OpenedDicom:
     stream = read_stream(file, name)
     pixels = _read_pixels(file, stream, name, limits)
-    return Fingerprint(
+    fingerprint = Fingerprint(
         media=MEDIA,
         schema=SCHEMA,
-        frames=pixels.frames,
+        frames=pixels.layout.frames if pixels.layout is not None else 0,
         file=digest,
         stream=stream.digest(),
         pixels=pixels.root,
@@ -73,6 +87,7 @@ def _fingerprint(file: DicomFile, digest: bytes, name: str, limits: Limits) -> F
         identity=identity_digests(file),
         fault=pixels.fault,
     )
+    return OpenedDicom(fingerprint, file, stream, pixels.layout)
 
 
 def _read_pixels(file: DicomFile, stream: NativeStream | CodedStream, name: str, limits: Limits) -> _Pixels:
@@ -85,12 +100,12 @@ def _read_pixels(file: DicomFile, stream: NativeStream | CodedStream, name: str,
                 raise FingerprintError(
                     f"{name} has {len(stream.codestreams)} frames and says that it has {layout.frames}"
                 )
-            return _Pixels(None, layout.frames, None)
-        return _Pixels(pixel_root(file, stream, layout, name), layout.frames, None)
+            return _Pixels(None, layout)
+        return _Pixels(pixel_root(file, stream, layout, name), layout)
     except FingerprintError as error:
-        return _Pixels(None, 0, str(error))
+        return _Pixels(None, None, str(error))
     except DamagedStream as error:
-        return _Pixels(None, 0, f"{name} is damaged: {error}")
+        return _Pixels(None, None, f"{name} is damaged: {error}")
 
 
 def _is_rotated(stream: NativeStream | CodedStream) -> bool:

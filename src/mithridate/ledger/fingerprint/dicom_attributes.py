@@ -7,8 +7,10 @@ from functools import cache
 
 from pydicom.datadict import tag_for_keyword
 from pydicom.dataset import Dataset
+from pydicom.tag import BaseTag
 
 from mithridate.ledger.canonical import Value
+from mithridate.ledger.fingerprint.dicom_elements import TAGS
 from mithridate.ledger.fingerprint.dicom_file import DicomFile
 from mithridate.ledger.fingerprint.dicom_schema import (
     ATTRIBUTES,
@@ -29,15 +31,14 @@ _NATIVE = "native"
 
 def identity_digests(file: DicomFile) -> Named:
     """F4: the identity attributes, by keyword."""
-    values = {keyword: _value(file, keyword) for keyword in IDENTITY}
+    values = _values(file, IDENTITY)
     return named_digests("identity", values, IDENTITY)
 
 
 def coding_digests(file: DicomFile) -> Named:
     """How the stream is coded: all uncompressed syntaxes are one, compressed ones are named."""
     syntax = str(file.syntax) if file.syntax.is_encapsulated else _NATIVE
-    values: dict[str, Value | None] = {keyword: _value(file, keyword) for keyword in CODING[1:]}
-    return named_digests("coding", {CODING[0]: syntax, **values}, CODING)
+    return named_digests("coding", {CODING[0]: syntax, **_values(file, CODING[1:])}, CODING)
 
 
 def attribute_digests(file: DicomFile, *, is_rotated: bool) -> Named:
@@ -45,8 +46,8 @@ def attribute_digests(file: DicomFile, *, is_rotated: bool) -> Named:
 
     `is_rotated` says that the stream keeps RGB in a rotated colour space (JPEG 2000), whose label then means RGB.
     """
-    values: dict[str, Value | None] = {keyword: _value(file, keyword) for keyword in TOP_LEVEL}
-    if is_rotated and values["PhotometricInterpretation"] == ("texts", ("YBR_RCT",)):
+    values = _values(file, TOP_LEVEL)
+    if is_rotated and values.get("PhotometricInterpretation") == ("texts", ("YBR_RCT",)):
         values["PhotometricInterpretation"] = ("texts", ("RGB",))
     values |= _overlays(file)
     for scope in SCOPES:
@@ -54,14 +55,19 @@ def attribute_digests(file: DicomFile, *, is_rotated: bool) -> Named:
     return named_digests("attribute", values, ATTRIBUTES)
 
 
-def _value(file: DicomFile, keyword: str) -> Value | None:
-    return canonical_value(file.dataset, _tag(keyword), file.is_little_endian)
+def _values(file: DicomFile, keywords: tuple[str, ...]) -> dict[str, Value | None]:
+    """The values of those of the keywords that are present."""
+    return {
+        keyword: canonical_value(file.dataset, tag, file.is_little_endian)
+        for keyword, tag in _tags(keywords)
+        if tag in file.tags
+    }
 
 
 def _overlays(file: DicomFile) -> dict[str, Value | None]:
     """For each overlay attribute, its value in every group that has one."""
     found: dict[str, list[Value]] = {}
-    for tag in sorted(file.dataset.keys()):
+    for tag in file.tags:
         group, element = tag >> 16, tag & 0xFFFF
         if 0x6000 <= group <= 0x60FE and group % 2 == 0 and element:
             value = canonical_value(file.dataset, tag, file.is_little_endian)
@@ -78,7 +84,7 @@ def _functional_groups(file: DicomFile, scope: str) -> dict[str, Value | None]:
     values: dict[str, Value | None] = {f"{scope}.items": len(groups)}
     for macro, keywords in MACROS.items():
         macros = [_items(group, macro) or () for group in groups]
-        named = {_tag(keyword) for keyword in keywords}
+        named: set[int] = {_tag(keyword) for keyword in keywords}
         for keyword in keywords:
             values[f"{scope}.{macro}.{keyword}"] = _over_items(
                 [[canonical_value(item, _tag(keyword), file.is_little_endian) for item in items] for items in macros]
@@ -110,8 +116,13 @@ def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset] | None:
 
 
 @cache
-def _tag(keyword: str) -> int:
+def _tags(keywords: tuple[str, ...]) -> tuple[tuple[str, BaseTag], ...]:
+    return tuple((keyword, _tag(keyword)) for keyword in keywords)
+
+
+@cache
+def _tag(keyword: str) -> BaseTag:
     tag = tag_for_keyword(keyword)
     if tag is None:
         raise AssertionError(f"{keyword} is in no DICOM dictionary")
-    return tag
+    return TAGS[tag]

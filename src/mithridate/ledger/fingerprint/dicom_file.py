@@ -1,39 +1,42 @@
 """A DICOM file or data set taken apart strictly: what another parser could read differently is refused.
 
-pydicom reads the values; the structure is checked here.  Elements stand in ascending order, each once, and end where
-they say; a deflated data set is inflated within a limit; nothing is left over at the end.
+The structure is read and checked here, the values are read by pydicom.  Elements stand in ascending order, each once,
+and end where they say; a deflated data set is inflated within a limit; nothing is left over at the end.
 """
 
 from __future__ import annotations
 
-import io
 import struct
 import zlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
 from pydicom.charset import convert_encodings
 from pydicom.dataset import Dataset
-from pydicom.filereader import data_element_generator, read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
+from mithridate.ledger.fingerprint.dicom_elements import read_elements
 from mithridate.ledger.fingerprint.model import FingerprintError, Limits
 
 _PREAMBLE = 128
 _MARK = b"DICM"
 _UNDEFINED = 0xFFFFFFFF
 _TRAILING_PADDING = 0xFFFCFFFC
+_HEADER_GROUP = b"\x02\x00"
+_TRANSFER_SYNTAX = 0x00020010
 _FIRST_TAG = 0x00080000  # what stands before belongs to a message or to a file's header
 
 
 @dataclass(frozen=True)
 class DicomFile:
-    """A parsed data set, its transfer syntax, and for each element whether its bytes are little endian (they all are
-    or none is)."""
+    """A parsed data set, its transfer syntax, for each element whether its bytes are little endian (they all are or
+    none is), and the tags at its top level in ascending order."""
 
     dataset: Dataset
     syntax: UID
     is_little_endian: bool
+    tags: Collection[int]
 
 
 def parse_file(data: bytes, name: str, limits: Limits) -> DicomFile:
@@ -42,14 +45,13 @@ def parse_file(data: bytes, name: str, limits: Limits) -> DicomFile:
         raise FingerprintError(
             f"{name} has no DICOM header, so its transfer syntax is unknown: write it as a DICOM file first"
         )
-    stream = io.BytesIO(data)
-    stream.seek(_PREAMBLE + 4)
     try:
-        meta = read_dataset(stream, False, True, stop_when=lambda tag, *_: tag >> 16 != 2)
-        syntax = str(meta.get("TransferSyntaxUID", ""))
+        syntax, start = _read_header(data, name)
+    except FingerprintError:
+        raise
     except Exception as error:  # the parser raises many types on damaged bytes
         raise damaged(name, error) from error
-    return parse_data_set(data, syntax, name, limits, start=stream.tell())
+    return parse_data_set(data, syntax, name, limits, start=start)
 
 
 def parse_data_set(data: bytes, syntax: str, name: str, limits: Limits, *, start: int = 0) -> DicomFile:
@@ -65,20 +67,32 @@ def parse_data_set(data: bytes, syntax: str, name: str, limits: Limits, *, start
         data, start = _inflate(data[start:], name, limits), 0
     little = uid != ExplicitVRBigEndian
     try:
-        return DicomFile(_parse(data, start, uid == ImplicitVRLittleEndian, little, name), uid, little)
+        dataset, tags = _parse(data, start, uid == ImplicitVRLittleEndian, little, name)
+        return DicomFile(dataset, uid, little, tags)
     except FingerprintError:
         raise
     except Exception as error:
         raise damaged(name, error) from error
 
 
-def _parse(data: bytes, start: int, implicit: bool, little: bool, name: str) -> Dataset:
-    stream = io.BytesIO(data)  # which shares the bytes and does not copy them
-    stream.seek(start)
+def _read_header(data: bytes, name: str) -> tuple[str, int]:
+    """The transfer syntax that a file's header states, empty when it states none, and where the data set starts."""
+    syntax, place = "", _PREAMBLE + len(_MARK)
+    elements = read_elements(data, place, False, True)
+    while data[place : place + 2] == _HEADER_GROUP:
+        tag, element, place = next(elements, (0, None, len(data)))
+        if tag == _TRANSFER_SYNTAX:
+            if syntax:
+                raise FingerprintError(f"{name} states its transfer syntax twice: have the sender correct it")
+            value = element.value if element is not None else None
+            syntax = value.decode("ascii").rstrip(" \x00") if isinstance(value, bytes) else ""
+    return syntax, place
+
+
+def _parse(data: bytes, start: int, implicit: bool, little: bool, name: str) -> tuple[Dataset, Collection[int]]:
     elements: dict[Any, Any] = {}
     previous, end = _FIRST_TAG - 1, start
-    for element in data_element_generator(stream, implicit, little):
-        tag = int(element.tag)
+    for tag, element, after in read_elements(data, start, implicit, little):
         if tag <= previous:
             raise FingerprintError(
                 f"{name} has the element {element.tag} out of order or twice, which readers resolve differently: "
@@ -89,14 +103,14 @@ def _parse(data: bytes, start: int, implicit: bool, little: bool, name: str) -> 
         if length != _UNDEFINED and len(element.value or b"") != length:
             raise FingerprintError(f"{name} ends early, inside the element {element.tag}: fetch it again")
         elements[element.tag] = element
-        end = stream.tell()
+        end = after
     if end != len(data):
         raise FingerprintError(f"{name} ends early, or holds something after its last element: fetch it again")
     elements.pop(_TRAILING_PADDING, None)  # by definition without meaning
     dataset = Dataset(elements)
     charset = dataset.get("SpecificCharacterSet")
     dataset.set_original_encoding(implicit, little, convert_encodings(charset) if charset else "iso8859")
-    return dataset
+    return dataset, elements.keys()
 
 
 def _inflate(data: bytes, name: str, limits: Limits) -> bytes:

@@ -7,13 +7,13 @@ its sign or zero; where they are not, another reader sees other values, so they 
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
@@ -21,9 +21,11 @@ from pydicom.pixels.decoders.base import get_decoder
 from mithridate.ledger import merkle
 from mithridate.ledger.canonical import Value
 from mithridate.ledger.fingerprint.dicom_file import DicomFile
+from mithridate.ledger.fingerprint.dicom_plain import plain_integer
 from mithridate.ledger.fingerprint.dicom_stream import CodedStream, NativeStream
 from mithridate.ledger.fingerprint.model import FingerprintError, Limits, digest_bytes, frame_leaf
 from mithridate.media.decoders import order_plugins
+from mithridate.media.quiet import decoding
 
 Samples = NDArray[Any]
 
@@ -164,8 +166,7 @@ def _decode(stream: CodedStream, codestream: bytes, number: int, layout: PixelLa
     reasons = []
     for plugin in plugins:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
+            with decoding():
                 decoded, _ = decoder.as_array(
                     encapsulate([codestream], has_bot=False),
                     index=0,
@@ -230,6 +231,9 @@ def _canonical(words: Samples, layout: PixelLayout) -> tuple[Samples, bytes]:
 
 
 def _integer(dataset: Dataset, keyword: str, name: str, default: int | None = None) -> int:
+    element = dataset.get_item(keyword)
+    if isinstance(element, RawDataElement) and (plain := plain_integer(element)) is not None:
+        return plain
     value = dataset.get(keyword)
     if value in (None, ""):
         if default is None:

@@ -6,23 +6,20 @@ business and vanish here; an empty value stays different from an absent one.
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Iterable, Sequence
-from decimal import Decimal
 
 from pydicom.datadict import dictionary_VR
-from pydicom.dataelem import DataElement
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from mithridate.ledger.canonical import Value
+from mithridate.ledger.fingerprint.dicom_plain import DECIMAL, WHOLE, number, plain_value
 
 _INTEGERS = {"US", "SS", "UL", "SL", "UV", "SV", "AT"}
 _FLOATS = {"FL": "<f", "FD": "<d"}
 _WORDS = {"OW": 2, "OF": 4, "OD": 8, "OL": 4, "OV": 8, "US or SS": 2, "US or OW": 2, "US or SS or OW": 2, "OB or OW": 2}
-_DECIMAL = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,9})?")
-_WHOLE = re.compile(r"[+-]?[0-9]+")
 _FREE_TEXTS = {"ST", "LT", "UT"}  # in which leading spaces count
 
 
@@ -31,13 +28,17 @@ def canonical_value(dataset: Dataset, tag: int, little: bool) -> Value | None:
 
     A value that does not fit its VR is taken as the bytes that stand in the file.
     """
-    if tag not in dataset.keys():  # noqa: SIM118 - the data set itself would first make a tag object of every number
+    raw = dataset.get_item(tag, keep_deferred=True)
+    if raw is None:
         return None
+    plain = plain_value(raw) if isinstance(raw, RawDataElement) else None
+    if plain is not None:
+        return plain
     try:
         return _element(dataset[tag], little)
     except Exception:  # converting a malformed value raises nearly any type
-        raw = getattr(dataset.get_item(tag, keep_deferred=True), "value", None)
-        return ("raw", raw if isinstance(raw, bytes) else repr(raw))
+        stated = getattr(dataset.get_item(tag, keep_deferred=True), "value", None)
+        return ("raw", stated if isinstance(stated, bytes) else repr(stated))
 
 
 def canonical_items(value: Iterable[Dataset], little: bool) -> Value:
@@ -67,7 +68,7 @@ def _element(element: DataElement, little: bool) -> Value:
     if vr in _FLOATS:
         return ("bytes", b"".join(struct.pack(_FLOATS[vr], one) for one in values))
     if vr in ("DS", "IS"):
-        return ("numbers", tuple(_number(str(one), _DECIMAL if vr == "DS" else _WHOLE) for one in values))
+        return ("numbers", tuple(number(str(one), DECIMAL if vr == "DS" else WHOLE) for one in values))
     strip = " \x00" if vr not in _FREE_TEXTS else ""
     return ("texts", tuple(str(one).strip(strip) if strip else str(one).rstrip(" \x00") for one in values))
 
@@ -77,22 +78,6 @@ def _may_be_words(tag: BaseTag) -> bool:
         return "OW" in dictionary_VR(tag)
     except KeyError:
         return False
-
-
-def _number(text: str, form: re.Pattern[str]) -> Value:
-    """A decimal string as sign, digits and exponent, so that every spelling of a number is the same one.
-
-    What is not of the VR's form, and might be read as another number elsewhere ("1_0"), stays a text.
-    """
-    text = text.strip(" \x00")
-    if not form.fullmatch(text):
-        return text
-    sign, digits, exponent = Decimal(text).as_tuple()
-    if not isinstance(exponent, int):
-        return text
-    spelled = "".join(map(str, digits)).lstrip("0")
-    shortened = spelled.rstrip("0")
-    return (sign, shortened, exponent + len(spelled) - len(shortened)) if shortened else 0
 
 
 def swap_words(data: bytes, size: int) -> bytes:

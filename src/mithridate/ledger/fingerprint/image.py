@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from mithridate.ledger.fingerprint.model import Fingerprint, FingerprintError, Limits
+from mithridate.ledger.fingerprint.raster import OpenedRaster, is_raster, open_raster
+
+if TYPE_CHECKING:  # pydicom takes a while to import
+    from mithridate.ledger.fingerprint.dicom import OpenedDicom
 
 _DICOM_MARK = b"DICM"
 
@@ -12,12 +18,15 @@ def fingerprint_image(data: bytes, name: str, limits: Limits | None = None) -> F
 
     The result has a fault when the pixels cannot be read exactly.  Raises FingerprintError when less than that can be.
     """
+    return open_image(data, name, limits).fingerprint
+
+
+def open_image(data: bytes, name: str, limits: Limits | None = None) -> OpenedDicom | OpenedRaster:
+    """`fingerprint_image` for whoever goes on to use the image: what was fingerprinted is what they get."""
     if data[128:132] == _DICOM_MARK:
-        from mithridate.ledger.fingerprint.dicom import fingerprint_dicom  # pydicom takes a while to import
+        from mithridate.ledger.fingerprint.dicom import open_dicom
 
-        return fingerprint_dicom(data, name, limits)
-    from mithridate.ledger.fingerprint.raster import fingerprint_raster, is_raster
-
+        return open_dicom(data, name, limits)
     if is_raster(data):
-        return fingerprint_raster(data, name, limits)
+        return open_raster(data, name, limits)
     raise FingerprintError(f"{name} is no DICOM, PNG, JPEG or TIFF file: other kinds cannot be fingerprinted")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 
 from mithridate.errors import UserError
 from mithridate.ledger import canonical
@@ -72,7 +73,7 @@ class Fingerprint:
 
 def digest_bytes(domain: str, *parts: bytes | memoryview) -> bytes:
     """SHA-256 of byte strings under the name of what they are; the caller fixes how they are divided."""
-    state = hashlib.sha256(f"mithridate/{domain}/1\x00".encode())
+    state = hashlib.sha256(_prefix(domain))
     for part in parts:
         state.update(part)
     return state.digest()
@@ -80,7 +81,12 @@ def digest_bytes(domain: str, *parts: bytes | memoryview) -> bytes:
 
 def digest_value(domain: str, value: Value) -> bytes:
     """SHA-256 of a value's canonical encoding under the name of what it is."""
-    return digest_bytes(domain, canonical.encode(value))
+    return hashlib.sha256(_prefix(domain) + canonical.encode(value)).digest()
+
+
+@cache
+def _prefix(domain: str) -> bytes:
+    return f"mithridate/{domain}/1\x00".encode()
 
 
 def frame_leaf(header: Value, samples: bytes, residue: bytes = b"") -> bytes:
@@ -95,4 +101,6 @@ def frame_leaf(header: Value, samples: bytes, residue: bytes = b"") -> bytes:
 
 def named_digests(domain: str, values: Mapping[str, Value | None], names: Sequence[str]) -> Named:
     """The digest of each named value; a name without a value is absent."""
-    return {name: None if values.get(name) is None else digest_value(domain, values[name]) for name in names}
+    digests: dict[str, bytes | None] = dict.fromkeys(names)
+    digests.update({name: digest_value(domain, value) for name, value in values.items() if value is not None})
+    return digests

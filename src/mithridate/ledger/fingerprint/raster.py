@@ -9,7 +9,7 @@ whose image it is must come from elsewhere.
 from __future__ import annotations
 
 import hashlib
-import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -29,6 +29,7 @@ from mithridate.ledger.fingerprint.png import PNG_MARK, read_png
 from mithridate.ledger.fingerprint.raster_parts import RasterParts
 from mithridate.ledger.fingerprint.raster_schema import ATTRIBUTES, SCHEMA
 from mithridate.ledger.fingerprint.tiff import TIFF_MARKS, read_tiff
+from mithridate.media.quiet import quiet
 
 
 def is_raster(data: bytes) -> bool:
@@ -36,18 +37,30 @@ def is_raster(data: bytes) -> bool:
     return data.startswith((PNG_MARK, JPEG_MARK, *TIFF_MARKS))
 
 
+@dataclass(frozen=True)
+class OpenedRaster:
+    """A fingerprint with the parts of the file that it is of."""
+
+    fingerprint: Fingerprint
+    parts: RasterParts
+
+
 def fingerprint_raster(data: bytes, name: str, limits: Limits | None = None) -> Fingerprint:
     """Fingerprint the bytes of a PNG, JPEG or TIFF file; `name` is how messages call it.
 
     Raises FingerprintError when it is damaged, too large, or of a kind that cannot be read exactly.
     """
+    return open_raster(data, name, limits).fingerprint
+
+
+def open_raster(data: bytes, name: str, limits: Limits | None = None) -> OpenedRaster:
+    """`fingerprint_raster` for whoever goes on to use the image: what was fingerprinted is what they get."""
     limits = limits or Limits()
     if len(data) > limits.file_bytes:
         raise FingerprintError(f"{name} has {len(data):,} bytes, above the limit of {limits.file_bytes:,}")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         parts = _read(data, name, limits)
-    return Fingerprint(
+    fingerprint = Fingerprint(
         media=parts.media,
         schema=SCHEMA,
         frames=parts.frames,
@@ -58,6 +71,7 @@ def fingerprint_raster(data: bytes, name: str, limits: Limits | None = None) -> 
         attributes=named_digests("attribute", parts.attributes, ATTRIBUTES),
         identity={},
     )
+    return OpenedRaster(fingerprint, parts)
 
 
 def _read(data: bytes, name: str, limits: Limits) -> RasterParts:

@@ -1,0 +1,1 @@
+"""The audit of claim models: plan, shards, findings, results."""

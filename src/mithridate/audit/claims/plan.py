@@ -1,0 +1,158 @@
+"""The plan of a claims audit: YAML in, a typed and frozen ClaimsPlan out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import yaml
+from pydantic import Field, ValidationError, field_validator, model_validator
+
+from mithridate.audit.attack_plans import Strict
+from mithridate.audit.plan import Authority, Execution, _explain
+from mithridate.claims.attacks.searches import Beam, Exhaustive, Genetic, Greedy, RandomEdits
+from mithridate.claims.budget import CLASSES, CodeEdits
+from mithridate.claims.defenses.deploy import DefenseName
+from mithridate.claims.detector import Kind, Recipe
+from mithridate.errors import UserError
+
+AttackName = Literal["random", "greedy", "beam", "genetic", "surrogate", "exact", "exhaustive"]
+Attacker = Literal["adaptive", "naive"]
+SEARCHES = {
+    "random": RandomEdits(),
+    "greedy": Greedy(),
+    "beam": Beam(),
+    "genetic": Genetic(),
+    "exhaustive": Exhaustive(),
+}
+
+
+class PopulationData(Strict):
+    """A made-up population instead of a file."""
+
+    claims: int = Field(4000, ge=200, le=1_000_000)
+    seed: int = 0
+    abusive_share: float = Field(0.25, gt=0, lt=1)
+    claims_a_provider: int = Field(40, ge=1)
+
+
+class FileData(Strict):
+    """Claims of the owner: any file that `claims read` takes, and a CSV of their labels (columns id, fraud)."""
+
+    claims: str
+    labels: str
+    attested: bool = Field(False, description="the owner attests that edits of single claims may be written down")
+
+
+class DetectorPlan(Strict):
+    """The model under audit, trained on the data's own training part."""
+
+    kind: Kind = "lightgbm"
+    trees: int = Field(100, ge=1, le=5000)
+    leaves: int = Field(16, ge=2, le=1024)
+    false_positive_rate: float = Field(0.05, gt=0, lt=1)
+
+    def recipe(self) -> Recipe:
+        return Recipe(self.kind, self.trees, self.leaves, false_positive_rate=self.false_positive_rate)
+
+
+class BudgetPlan(Strict):
+    """Doses of edits: each number in k is one condition."""
+
+    k: tuple[int, ...] = (1, 2, 3)
+    classes: str = "ABCDE"
+
+    @field_validator("k")
+    @classmethod
+    def _counts(cls, k: tuple[int, ...]) -> tuple[int, ...]:
+        if not k or min(k) < 1 or max(k) > 10:
+            raise ValueError("give one or more numbers of edits from 1 to 10")
+        return tuple(sorted(set(k)))
+
+    @field_validator("classes")
+    @classmethod
+    def _known(cls, classes: str) -> str:
+        if not classes or set(classes) - set(CLASSES):
+            raise ValueError(f"give letters of {''.join(CLASSES)}, for instance AB")
+        return "".join(sorted(set(classes)))
+
+    def at(self, k: int) -> CodeEdits:
+        return CodeEdits(k, tuple(self.classes))  # type: ignore[arg-type]
+
+
+class ClaimsPlan(Strict):
+    """A whole audit of one model of claims."""
+
+    name: str = Field("Claims audit", min_length=1)
+    authority: Authority
+    seed: int = 0
+    data: PopulationData | FileData = PopulationData()
+    detector: DetectorPlan = DetectorPlan()
+    attacks: tuple[AttackName, ...] = ("random", "greedy", "beam", "exact")
+    attackers: tuple[Attacker, ...] = ("adaptive",)
+    defenses: tuple[DefenseName, ...] = ("none", "families", "records")
+    budgets: tuple[BudgetPlan, ...] = (BudgetPlan(), BudgetPlan(k=(1, 2), classes="AB"))
+    query_limit: int | None = Field(None, ge=1, description="questions to the model for one claim")
+    claims: int = Field(40, ge=2, le=100_000, description="claims of the test part that are attacked")
+    certified_edits: int = Field(2, ge=1, le=5, description="k of the edit-stability certificate, classes A and B")
+    execution: Execution = Execution(shard=8)
+
+    @model_validator(mode="after")
+    def _baseline(self) -> ClaimsPlan:
+        if "none" not in self.defenses:
+            raise ValueError("defenses must name 'none' too: what is defended is compared with what is not")
+        if not self.attacks or not self.attackers or not self.budgets:
+            raise ValueError("give at least one attack, one attacker and one budget")
+        return self
+
+    @property
+    def synthetic(self) -> bool:
+        return isinstance(self.data, PopulationData)
+
+    @property
+    def keeps_edits(self) -> bool:
+        """Whether edits of single claims may be written to the run folder."""
+        return isinstance(self.data, PopulationData) or self.data.attested
+
+
+def load_claims_plan(path: Path) -> ClaimsPlan:
+    """Read a plan.  Raises UserError that names the file, the line, the field and what is wrong with it."""
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read: {error.strerror}") from None
+    try:
+        tree, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{path}{where}: this is not YAML ({getattr(error, 'problem', error)})") from None
+    if not isinstance(data, dict):
+        raise UserError(f"{path} is empty or not a mapping: see the example in `mithridate claims audit --help`")
+    try:
+        plan = ClaimsPlan.model_validate(data)
+    except ValidationError as error:
+        skip = ("PopulationData", "FileData")
+        items = [{**item, "loc": tuple(p for p in item["loc"] if p not in skip)} for item in error.errors()]
+        raise UserError("\n".join(dict.fromkeys(_explain(path, tree, item) for item in items))) from None
+    if isinstance(plan.data, FileData):
+        here = path.parent
+        files = {name: str((here / getattr(plan.data, name)).resolve()) for name in ("claims", "labels")}
+        plan = plan.model_copy(update={"data": plan.data.model_copy(update=files)})
+    return plan
+
+
+def demo_plan() -> ClaimsPlan:
+    """A plan on a made-up population that ends within minutes."""
+    return ClaimsPlan(
+        name="How far can this claim model be gamed?",
+        authority=Authority(
+            owner="the mithridate project",
+            authorized_by="the mithridate project",
+            statement="The population and the model were made to be attacked by anyone.",
+        ),
+        seed=20190322,
+        data=PopulationData(claims=3000, seed=1),
+        attacks=("random", "beam", "exact"),
+        claims=24,
+    )

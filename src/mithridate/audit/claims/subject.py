@@ -1,0 +1,109 @@
+"""What a claims plan names, loaded or made: claims, labels, the model with each defense, and who is attacked."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mithridate.audit.claims.plan import ClaimsPlan, FileData
+from mithridate.audit.shards import fingerprint
+from mithridate.claims.attacks.proposals import Proposals
+from mithridate.claims.attacks.surrogate import Surrogate
+from mithridate.claims.attacks.terms import Terms
+from mithridate.claims.claim import Claim
+from mithridate.claims.defenses.deploy import Defended, DefenseName, Material, deploy
+from mithridate.claims.input import read_claims
+from mithridate.claims.input.write import claim_record
+from mithridate.claims.population import PopulationPlan, generate
+from mithridate.errors import UserError
+from mithridate.seeds import derive
+
+LABEL_COLUMNS = (("id", "fraud"), ("claim", "abusive"))
+"""Names of the columns of claim and label; the second pair is what `claims generate` writes."""
+
+
+@dataclass(frozen=True, eq=False)
+class ClaimsSubject:
+    """Everything that a shard needs; defenses are trained when they are first asked for."""
+
+    plan: ClaimsPlan
+    material: Material
+    data: str
+    """Fingerprint of claims and labels."""
+
+    @cached_property
+    def defended(self) -> dict[DefenseName, Defended]:
+        return {}
+
+    def defense(self, name: DefenseName) -> Defended:
+        """One defense in place, trained once."""
+        if name not in self.defended:
+            self.defended[name] = deploy(name, self.material, self.plan.detector.recipe())
+        return self.defended[name]
+
+    @cached_property
+    def proposals(self) -> Proposals:
+        """Codes that an attacker thinks of: those billed in the training part."""
+        return Proposals.learn([self.material.claims[i] for i in self.material.part("train").tolist()])
+
+    @cached_property
+    def surrogate(self) -> Surrogate:
+        """The attacker's own model, fitted to the decisions that it has seen on the calibration part."""
+        seen = [self.material.claims[i] for i in self.material.part("calibration").tolist()]
+        base = self.defense("none")
+        return Surrogate.fit(seen, base.model.denies(seen), base.detector.features, seed=self.plan.seed)
+
+    @cached_property
+    def attacked(self) -> tuple[int, ...]:
+        """Rows of the claims that are attacked: a seeded choice of the test part, in order of id."""
+        claims = self.material.claims
+        tested = self.material.part("test").tolist()
+        chosen = sorted(tested, key=lambda i: derive(self.plan.seed, "attacked", claims[i].id))[: self.plan.claims]
+        return tuple(sorted(chosen, key=lambda i: claims[i].id))
+
+    def examples(self, first: int, last: int) -> tuple[list[Claim], NDArray[np.bool_]]:
+        """Claims [first, last) of those attacked, and whether each is abusive."""
+        rows = list(self.attacked[first:last])
+        return [self.material.claims[i] for i in rows], self.material.fraud[rows]
+
+
+@lru_cache(maxsize=4)
+def load_claims_subject(plan: ClaimsPlan) -> ClaimsSubject:
+    """Load or make what a plan names.  Raises UserError when claims and labels do not fit each other."""
+    if isinstance(plan.data, FileData):
+        claims, fraud = _read(plan.data)
+        known = fingerprint([[claim_record(claim) for claim in claims], fraud.tolist()])
+    else:
+        made = generate(PopulationPlan(**plan.data.model_dump()))
+        claims, fraud = made.claims, made.abusive
+        known = fingerprint(plan.data.model_dump())
+    return ClaimsSubject(plan, Material(claims, fraud, Terms(), plan.seed), known)
+
+
+def _read(data: FileData) -> tuple[Sequence[Claim], NDArray[np.bool_]]:
+    parsed = read_claims(Path(data.claims))
+    labels: dict[str, bool] = {}
+    try:
+        with Path(data.labels).open(newline="", encoding="utf-8-sig") as stream:
+            rows = csv.DictReader(stream)
+            columns = rows.fieldnames or ()
+            named = next((pair for pair in LABEL_COLUMNS if set(pair) <= set(columns)), None)
+            if named is None:
+                raise UserError(f"{data.labels} needs the columns id and fraud, or claim and abusive")
+            for number, row in enumerate(rows, 2):
+                text = (row[named[1]] or "").strip().lower()
+                if text not in ("0", "1", "true", "false"):
+                    raise UserError(f"{data.labels}, line {number}: {named[1]} is '{text}': write 0 or 1")
+                labels[row[named[0]]] = text in ("1", "true")
+    except OSError as error:
+        raise UserError(f"{data.labels} cannot be read: {error.strerror}") from None
+    kept = [claim for claim in parsed.claims if claim.id in labels]
+    if not kept:
+        raise UserError(f"no claim of {data.claims} has a label in {data.labels}: do the ids match?")
+    return kept, np.array([labels[claim.id] for claim in kept], dtype=np.bool_)

@@ -1,0 +1,119 @@
+"""Each defense put in place of a plain detector, with what it costs and what an adaptive attacker then faces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mithridate.claims.attacks.exact import ExactOptimum
+from mithridate.claims.attacks.oracle import Scorer
+from mithridate.claims.attacks.proposals import Proposals
+from mithridate.claims.attacks.terms import Terms
+from mithridate.claims.budget import CodeEdits
+from mithridate.claims.claim import Claim
+from mithridate.claims.defenses.records import RecordRetrieval
+from mithridate.claims.detector import Detector, Performance, Recipe, part_of, train
+
+DefenseName = Literal["none", "families", "monotone", "adversarial-training", "records"]
+
+LIMITS: dict[DefenseName, str] = {
+    "none": "The detector as it is.",
+    "families": "Codes are seen by category and chapter only: siblings look alike, and so do honest and upcoded ones.",
+    "monotone": "The score never falls when a code is added or more is paid, all else equal; this certifies nothing "
+    "about replaced or dropped codes, nor about more money hidden behind fewer codes.",
+    "adversarial-training": "Trained on the optimal edits of an earlier model; edits of another kind or number were "
+    "not in its lessons.",
+    "records": "Records are asked for a share of honest claims too; what stays below that share is not looked at.",
+}
+"""What each defense is, and what it does not promise."""
+
+
+@dataclass(frozen=True, eq=False)
+class Defended:
+    """A defense in place.
+
+    `model` decides; `detector` is the trained model inside it; `burden` the share of honest test claims whose record
+    is asked for.
+    """
+
+    name: DefenseName
+    model: Scorer
+    detector: Detector
+    performance: Performance
+    burden: float = 0.0
+
+    @property
+    def as_seen_by_attacker(self) -> Scorer:
+        """What an adaptive attacker works against: the deciding model itself, defense and all."""
+        return self.model
+
+    @property
+    def limits(self) -> str:
+        return LIMITS[self.name]
+
+
+@dataclass(frozen=True, eq=False)
+class Material:
+    """What defenses are built from: N claims, whether each is abusive (bool N), payment and rules, a seed."""
+
+    claims: Sequence[Claim]
+    fraud: NDArray[np.bool_]
+    terms: Terms
+    seed: int = 0
+
+    def part(self, name: str) -> NDArray[np.int64]:
+        """Rows of one part of the providers."""
+        return np.flatnonzero([part_of(claim.provider, self.seed) == name for claim in self.claims])
+
+
+def deploy(
+    name: DefenseName,
+    material: Material,
+    recipe: Recipe,
+    *,
+    lessons: int = 100,
+    rate: float = 0.2,
+    budget: CodeEdits | None = None,
+) -> Defended:
+    """Build one defense.
+
+    lessons: abusive training claims whose optimal edits adversarial training learns from (under `budget`, default 2
+    edits of all classes); rate: share of honest claims whose record is asked for.
+    """
+    claims, fraud, pricer, seed = material.claims, material.fraud, material.terms.pricer, material.seed
+    if name == "families":
+        recipe = replace(recipe, detail="category")
+    if name == "monotone":
+        recipe = replace(recipe, monotone=True)
+    detector, performance = train(claims, fraud, recipe, pricer=pricer, seed=seed)
+    if name == "adversarial-training":
+        extra = _optimal_edits(detector, material, lessons, budget or CodeEdits(2))
+        detector, performance = train(
+            claims, fraud, recipe, pricer=pricer, seed=seed, extra=(extra, np.ones(len(extra)))
+        )
+    if name != "records":
+        return Defended(name, detector, detector, performance)
+    held, tested = material.part("calibration"), material.part("test")
+    honest = [claims[i] for i in held.tolist() if not fraud[i]]
+    retrieval = RecordRetrieval.build(detector, material.terms, honest, rate)
+    untouched = [claims[i] for i in tested.tolist() if not fraud[i]]
+    return Defended(name, retrieval, detector, performance, float(retrieval.asked(untouched).mean()))
+
+
+def _optimal_edits(detector: Detector, material: Material, lessons: int, budget: CodeEdits) -> list[Claim]:
+    """The most profitable undetected version of abusive training claims, by the exact attack."""
+    rows = [i for i in material.part("train").tolist() if material.fraud[i]]
+    rng = np.random.default_rng([material.seed, 77])
+    chosen = sorted(rng.permutation(rows)[:lessons].tolist())
+    proposals = Proposals.learn([material.claims[i] for i in material.part("train").tolist()])
+    attack, found = ExactOptimum(seconds=5.0), []
+    for i in chosen:
+        space = proposals.space(material.claims[i], budget, material.terms)
+        best = attack.solve(detector, material.terms, space).candidate
+        if best is not None and best != material.claims[i]:
+            found.append(best)
+    return found

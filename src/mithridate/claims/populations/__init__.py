@@ -1,0 +1,1 @@
+"""The parts of the population generator: what patients have, how it is coded, and how providers abuse it."""

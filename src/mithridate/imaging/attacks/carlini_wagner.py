@@ -1,0 +1,117 @@
+"""The L2 attack of Carlini and Wagner (IEEE S&P 2017): Adam in tanh space, with a search for the weight of success."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+
+from mithridate.attack import Examples
+from mithridate.budget import PixelBudget
+from mithridate.errors import UserError
+from mithridate.imaging.attacks.losses import margin
+from mithridate.imaging.engine.best import Best
+from mithridate.imaging.engine.loop import Goal, Lanes, walk
+from mithridate.imaging.engine.norms import each, length, norm_of
+from mithridate.imaging.engine.oracles import GradientOracle, gradient_cost
+from mithridate.seeds import ExampleRandom
+
+EDGE = 1 - 1e-6
+"""Pixels at the very ends of the range have no finite tanh preimage: they start this near to it."""
+
+
+@dataclass(frozen=True)
+class CarliniWagner:
+    """Minimizes ||change||^2 + c x max(-margin + confidence, 0) over w with image = (tanh w + 1) / 2.
+
+    steps: gradient evaluations for each c.  searches: values of c tried, each example's own binary search from
+    `weight` on.  learning_rate: Adam's.  confidence: the margin, in logits, that counts as fooled.
+    """
+
+    steps: int = 100
+    searches: int = 9
+    learning_rate: float = 0.01
+    weight: float = 1.0
+    confidence: float = 0.0
+
+    def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
+        """Candidates N x C x H x W: the smallest change found, cut to the budget if it is larger.
+
+        Raises UserError for a budget other than l2.
+        """
+        if norm_of(budget, "the attack of Carlini and Wagner") != "l2":
+            raise UserError("the attack of Carlini and Wagner needs a budget l2, not linf")
+        best, goal = Best(examples.inputs), Goal(examples.labels)
+        low, high = torch.zeros(len(examples)), torch.full((len(examples),), torch.inf)
+        weight = torch.full((len(examples),), self.weight)
+        for _ in range(self.searches):
+            reached = torch.zeros(len(examples), dtype=torch.bool)
+            walk(oracle, torch.arange(len(examples)), _Descent(self, oracle, examples, goal, weight, reached, best))
+            high = torch.where(reached, torch.minimum(high, weight), high)
+            low = torch.where(reached, low, torch.maximum(low, weight))
+            weight = torch.where(torch.isinf(high), weight * 10, (low + high) / 2)
+        return budget.project(best.candidates, examples.inputs)
+
+
+@dataclass
+class _Lane(Lanes):
+    w: Tensor
+    first: Tensor
+    second: Tensor
+    shortest: Tensor
+    candidate: Tensor
+    age: Tensor
+
+
+@dataclass(frozen=True)
+class _Descent:
+    attack: CarliniWagner
+    oracle: GradientOracle
+    examples: Examples
+    goal: Goal
+    weight: Tensor
+    reached: Tensor
+    best: Best
+
+    @property
+    def cost(self) -> int:
+        return gradient_cost(self.oracle)
+
+    def enter(self, rows: Tensor) -> _Lane:
+        x = self.examples.inputs[rows]
+        w = torch.atanh((2 * x - 1) * EDGE)
+        far = torch.full((len(rows),), torch.inf, dtype=torch.float64)
+        age = torch.zeros(len(rows), dtype=torch.int64)
+        return _Lane(w, torch.zeros_like(w), torch.zeros_like(w), far, x, age)
+
+    def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
+        attack, origin, tanh = self.attack, self.examples.inputs[rows], torch.tanh(lanes.w)
+        x = (tanh + 1) / 2
+        logits, value, gradient = self.oracle.loss_and_gradient(x, self.goal.aim[rows], rows, margin)
+        size = length(x - origin, "l2")
+        shorter = self.goal.reached(logits, rows) & (value >= attack.confidence) & (size < lanes.shortest)
+        lacking = (value <= attack.confidence).to(x.dtype)
+        # By hand through the tanh: dx/dw = (1 - tanh^2) / 2.
+        slope = (2 * (x - origin) - each(self.weight[rows] * lacking) * gradient) * (1 - tanh.square()) / 2
+        age = lanes.age + 1
+        first = 0.9 * lanes.first + 0.1 * slope
+        second = 0.999 * lanes.second + 0.001 * slope.square()
+        corrected = first / each(1 - 0.9**age), second / each(1 - 0.999**age)
+        w = lanes.w - attack.learning_rate * corrected[0] / (corrected[1].sqrt() + 1e-8)
+        lanes = replace(
+            lanes,
+            w=w,
+            first=first,
+            second=second,
+            shortest=torch.where(shorter, size, lanes.shortest),
+            candidate=torch.where(each(shorter), x, lanes.candidate),
+            age=age,
+        )
+        return lanes, age >= attack.steps
+
+    def leave(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
+        stands = self.goal.confirmed(self.oracle, lanes.candidate, rows, torch.isfinite(lanes.shortest))
+        self.reached[rows] = stands
+        self.best.offer(rows, lanes.candidate, -lanes.shortest, stands)
+        return lanes, torch.zeros_like(stands)

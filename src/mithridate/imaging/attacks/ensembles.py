@@ -1,0 +1,89 @@
+"""Several attacks in a row, each on what the ones before it left: the worst case an example meets is what counts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from mithridate.attack import Examples
+from mithridate.budget import PixelBudget
+from mithridate.imaging.attacks.apgd import APGD, TargetedAPGD
+from mithridate.imaging.attacks.fab import FAB
+from mithridate.imaging.attacks.pgd import FGSM, PGD
+from mithridate.imaging.attacks.square import Square
+from mithridate.imaging.engine.oracles import GradientOracle, affords, attack_some, gradient_cost, score_cost
+from mithridate.seeds import ExampleRandom
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """Runs `attacks` in order on the examples that still hold out.  Examples that are wrong already need no attack."""
+
+    attacks: tuple[Any, ...]
+
+    def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
+        """Candidates N x C x H x W: of each example the first that fooled, or the last that did not."""
+        candidates = examples.inputs.clone()
+        pending = _holding_out(oracle, candidates, examples, torch.arange(len(examples)))
+        for attack in self.attacks:
+            pending = pending[affords(oracle, pending, gradient_cost(oracle))]
+            if len(pending) == 0:
+                break
+            candidates[pending] = attack_some(attack, oracle, examples, budget, rng, pending)
+            pending = _holding_out(oracle, candidates, examples, pending)
+        return candidates
+
+
+def _holding_out(oracle: GradientOracle, candidates: Tensor, examples: Examples, rows: Tensor) -> Tensor:
+    """The rows whose candidates are still classified rightly, of those that can pay for the question."""
+    rows = rows[affords(oracle, rows, score_cost(oracle))]
+    return rows[oracle.decide(candidates[rows], rows) == examples.labels[rows]] if len(rows) else rows
+
+
+@dataclass(frozen=True)
+class StandardEnsemble:
+    """AutoAttack's standard version (Croce and Hein, ICML 2020) in the published order: APGD on the cross-entropy,
+    targeted APGD on the DLR, targeted FAB, square.
+
+    With two classes the DLR is the margin and there is one target class.
+    """
+
+    steps: int = 100
+    classes: int = 9
+    queries: int = 5000
+
+    def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
+        """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
+        return Ensemble(self.parts).run(oracle, examples, budget, rng)
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        return (
+            APGD(self.steps, "cross-entropy"),
+            TargetedAPGD(self.steps, self.classes),
+            FAB(self.steps, self.classes, inside_is_enough=True),
+            Square(self.queries),
+        )
+
+
+@dataclass(frozen=True)
+class CheapToDear:
+    """The standard ensemble's four behind cheaper attacks: most examples fall to one step, or to a few.
+
+    An attack is worth its place when it takes fewer evaluations from the examples that it fools than it costs those
+    that hold out: FGSM costs them 1, PGD `quick`, against the ensemble's thousands.
+    """
+
+    steps: int = 100
+    classes: int = 9
+    queries: int = 5000
+    quick: int = 10
+
+    def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
+        """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
+        cheap = (FGSM("margin"), PGD(self.quick, every_step=False))
+        dear = StandardEnsemble(self.steps, self.classes, self.queries).parts
+        return Ensemble(cheap + dear).run(oracle, examples, budget, rng)

@@ -1,0 +1,107 @@
+"""A fast private copy of a model to walk on: frozen, batch norms folded, channels last, bfloat16.
+
+Its numbers differ from the caller's model in the third digit, so nothing that it says counts until the caller's own
+model has said it too (see `scout`).
+"""
+
+from __future__ import annotations
+
+import copy
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from mithridate.imaging.engine.fold import fold_batch_norms
+
+Precision = Literal["bfloat16", "float32"]
+FOLDING_ERROR = 1e-3
+"""How far folding may move a logit, in parts of the spread of the sample's logits: above float32's rounding by far,
+below what a misread network would show by far."""
+
+
+LAYERS = (nn.Conv2d, nn.Linear)
+
+
+class _Exact(nn.Module):
+    """The layer that makes the logits, kept in float32: logits of half precision come in steps too coarse for an attack
+    that compares them, and this layer costs next to nothing."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        with torch.autocast(x.device.type, enabled=False):
+            answer: Tensor = self.layer(x.float())
+        return answer
+
+
+class FastCopy(nn.Module):
+    """A prepared copy behind the caller's interface: float32 N x C x H x W in [0, 1] -> what the module returns."""
+
+    def __init__(self, module: nn.Module, precision: Precision) -> None:
+        super().__init__()
+        self.module = module
+        self.precision = precision
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.contiguous(memory_format=torch.channels_last)
+        # No cache: the weights are bfloat16 already, and a cached cast must not outlive a captured graph.
+        with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16", cache_enabled=False):
+            answer: Tensor = self.module(x)
+        return answer.float()
+
+
+def fast_copy(module: nn.Module, sample: Tensor, precision: Precision = "bfloat16") -> FastCopy:
+    """A private copy of `module` (in eval mode), ready to be walked on; the caller's module is not touched.
+
+    sample: a few real inputs N x C x H x W, float32 in [0, 1]; folding that changes their logits is undone.
+    """
+    sample = sample.to(next((p.device for p in module.parameters()), sample.device))
+    plain = _private(module)
+    folded = copy.deepcopy(plain)
+    if fold_batch_norms(folded, sample):
+        with torch.no_grad():
+            before, after = plain(sample).float(), folded(sample).float()
+        spread = float(before.abs().amax().clamp_min(1e-6))
+        if float((after - before).abs().max()) <= FOLDING_ERROR * spread:
+            plain = folded
+    plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    if precision == "bfloat16":
+        last = _last_layer(plain, sample)
+        for name, part in list(plain.named_modules()):
+            if last is not None and part is last and name:
+                parent, _, child = name.rpartition(".")
+                setattr(plain.get_submodule(parent), child, _Exact(part))
+            elif type(part) in LAYERS:
+                # Autocast would cast these again at every call.
+                part.to(torch.bfloat16)
+    return FastCopy(plain, precision).eval().requires_grad_(False)
+
+
+def _last_layer(module: nn.Module, sample: Tensor) -> nn.Module | None:
+    """The layer that runs last, if it runs once."""
+    order: list[nn.Module] = []
+    handles = [
+        part.register_forward_hook(lambda part, *_: order.append(part))
+        for part in module.modules()
+        if type(part) in LAYERS
+    ]
+    try:
+        with torch.no_grad():
+            module(sample[:1])
+    finally:
+        for handle in handles:
+            handle.remove()
+    return order[-1] if order and order.count(order[-1]) == 1 else None
+
+
+def _private(module: nn.Module) -> nn.Module:
+    clone = copy.deepcopy(module).eval()
+    for part in clone.modules():
+        # What a caller watches stays with the caller's own model.
+        part._forward_hooks.clear()
+        part._forward_pre_hooks.clear()
+        part._backward_hooks.clear()
+    return clone.requires_grad_(False)

@@ -1,0 +1,103 @@
+"""Walk on a fast copy, verify on the caller's own model.
+
+Half precision finds nearly every adversarial example that float32 finds, for a fraction of the time; what it only
+seems to find is found out here.  No success leaves this module that the caller's own model has not confirmed.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from mithridate.attack import Examples
+from mithridate.imaging.engine.fast import Precision, fast_copy
+from mithridate.imaging.engine.graphs import graphed
+from mithridate.imaging.engine.loop import Goal
+from mithridate.imaging.engine.oracles import LANES, attack_some
+from mithridate.models.heads import Output
+from mithridate.models.torch_module import TorchModel
+from mithridate.oracle import DifferentiableModel, Gradients, Loss
+from mithridate.seeds import ExampleRandom
+
+
+class Scout(Gradients):
+    """A white box whose logits and gradients come from a fast copy, and whose decisions come from the model itself.
+
+    Attacks read success from the copy's logits while they walk, and have it verified by `decide` before they stop.
+    """
+
+    scouting = True
+
+    def __init__(
+        self,
+        model: DifferentiableModel,
+        copy: DifferentiableModel,
+        examples: int,
+        limit: int | None = None,
+        kernel_batch: int = LANES,
+    ) -> None:
+        super().__init__(model, examples, limit)
+        self._copy = copy
+        self.kernel_batch = kernel_batch
+        self.denied = torch.zeros(examples, dtype=torch.bool)
+
+    def deny(self, rows: Tensor) -> None:
+        """Hear that the copy claimed a success of these examples that the model itself does not confirm."""
+        self.denied[rows] = True
+
+    def scores(self, inputs: Tensor, rows: Tensor) -> Tensor:
+        self._charge(rows)
+        return self._copy.logits(inputs)
+
+    def loss_and_gradient(
+        self, inputs: Tensor, labels: Tensor, rows: Tensor, loss: Loss
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        self._charge(rows)
+        self.gradients += torch.bincount(rows, minlength=len(self.gradients))
+        return self._copy.logits_and_gradient(inputs, labels, loss)
+
+
+def fast_model(
+    module: nn.Module,
+    sample: Tensor,
+    output: Output = "logits",
+    kernel_batch: int = LANES,
+    precision: Precision = "bfloat16",
+) -> TorchModel:
+    """The adapter of a fast copy of `module`; arguments as in TorchModel.  sample: real inputs, at least one."""
+    prepared: nn.Module = fast_copy(module, sample[:kernel_batch], precision)
+    if len(sample):
+        batch = sample[torch.arange(kernel_batch) % len(sample)]
+        prepared = graphed(prepared, batch)
+    return TorchModel(prepared, output, kernel_batch, "the fast copy")
+
+
+def run_scouted(
+    attack: Any,
+    model: DifferentiableModel,
+    copy: DifferentiableModel,
+    examples: Examples,
+    budget: Any,
+    rng: ExampleRandom,
+    limit: int | None = None,
+    kernel_batch: int = LANES,
+) -> tuple[Tensor, Scout]:
+    """`attack` walked on `copy`; candidates N x C x H x W and the oracle that counted.
+
+    Examples that hold out although the copy claimed a success are attacked again, in float32 on the model itself.
+    """
+    scout = Scout(model, copy, len(examples), limit, kernel_batch)
+    candidates: Tensor = attack.run(scout, examples, budget, rng)
+    targeted = bool(getattr(attack, "targeted", False)) and examples.targets is not None
+    goal = Goal(examples.targets if targeted and examples.targets is not None else examples.labels, targeted)
+    rows = torch.arange(len(examples))
+    claimed = scout.denied | goal.reached(copy.logits(candidates), rows)
+    doubtful = rows[claimed & ~goal.reached(model.logits(candidates), rows)]
+    if len(doubtful):
+        exact = Gradients(model, len(examples), limit)
+        exact.queries, exact.gradients = scout.queries, scout.gradients
+        candidates[doubtful] = attack_some(attack, exact, examples, budget, rng, doubtful)
+        scout.queries, scout.gradients = exact.queries, exact.gradients
+    return candidates, scout

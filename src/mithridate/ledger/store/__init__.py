@@ -1,0 +1,1 @@
+"""The ledger's database, through SQLAlchemy: SQLite in its folder, or PostgreSQL for several servers."""

@@ -1,0 +1,240 @@
+"""Questions to the database and the one way to add to it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import asdict
+from typing import Any
+
+from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_, update
+from sqlalchemy.engine import URL
+
+from mithridate.errors import UserError
+from mithridate.ledger.store import tables
+from mithridate.ledger.store.engine import connect, reading, writing
+from mithridate.ledger.store.rows import Batch, Device, Endorsement, EntryRow, Head
+from mithridate.ledger.store.schema import check_revision, migrate, revision
+from mithridate.ledger.store.tables import Lookup
+
+CHUNK = 1000
+"""Rows read at a time, so that memory does not grow with the log."""
+
+
+class Conflict(Exception):
+    """Another writer moved the head between our reading and our writing of it."""
+
+
+class Store:
+    """The tables of one ledger.  Every method raises DatabaseError when the database does not answer."""
+
+    def __init__(self, url: URL) -> None:
+        self._engine = connect(url)
+
+    def close(self) -> None:
+        """Let go of all connections."""
+        self._engine.dispose()
+
+    def create(self, head: Head) -> Head:
+        """Make the tables and an empty log, unless they are there; the head as it then stands."""
+        with self.writing() as connection:
+            migrate(connection)
+            found = connection.execute(select(tables.head)).one_or_none()
+            if found is None:
+                connection.execute(insert(tables.head), [_head_values(head) | {"id": 1}])
+            return _read_head(connection, select(tables.head))
+
+    def upgrade(self) -> None:
+        """Bring the tables of an older program to this one's form."""
+        with self.writing() as connection:
+            migrate(connection)
+
+    def check(self) -> None:
+        """Raises UserError unless the tables are there, in this program's form."""
+        with self.reading() as connection:
+            check_revision(revision(connection))
+
+    def reading(self) -> AbstractContextManager[Connection]:
+        """A transaction to ask several questions in."""
+        return reading(self._engine)
+
+    def writing(self) -> AbstractContextManager[Connection]:
+        """A transaction to write in; begin it with `lock_head`."""
+        return writing(self._engine)
+
+    def head(self) -> Head:
+        """The head as last committed."""
+        with self.reading() as connection:
+            return _read_head(connection, select(tables.head))
+
+    def lock_head(self, connection: Connection) -> Head:
+        """The head, which no other writer changes until this transaction ends."""
+        return _read_head(connection, select(tables.head).with_for_update())
+
+    def head_size(self, connection: Connection) -> int:
+        """How many entries there are, as this transaction sees it."""
+        size: int = connection.execute(select(tables.head.c.size)).scalar_one()
+        return size
+
+    def append(self, connection: Connection, old: Head, new: Head, batch: Batch) -> None:
+        """Add a batch and move the head from `old` to `new`.  Raises Conflict when the head is not `old`."""
+        _insert(connection, tables.entries, [vars(row) for row in batch.entries])
+        _insert(
+            connection,
+            tables.lookups,
+            [{"kind": int(kind), "key": key, "position": position} for kind, key, position in batch.lookups],
+        )
+        _insert(connection, tables.salts, [{"position": position, "salt": salt} for position, salt in batch.salts])
+        _insert(
+            connection,
+            tables.revocations,
+            [{"target": target, "position": position} for target, position in batch.revocations],
+        )
+        _insert(connection, tables.devices, [asdict(device) for device in batch.new_devices])
+        for device in batch.changed_devices.values():
+            values = {"following": device.following, "revoked": device.revoked}
+            connection.execute(update(tables.devices).where(tables.devices.c.number == device.number).values(values))
+        moved = connection.execute(
+            update(tables.head)
+            .where(tables.head.c.id == 1, tables.head.c.size == old.size, tables.head.c.root == old.root)
+            .values(_head_values(new))
+        )
+        if moved.rowcount != 1:
+            raise Conflict
+
+    def devices(self, connection: Connection, ids: Collection[bytes]) -> dict[bytes, Device]:
+        """The rows of these devices, by ID; those not enrolled are absent."""
+        query = select(tables.devices).where(tables.devices.c.device.in_(ids))
+        return {row.device: Device(**row._mapping) for row in connection.execute(query)}
+
+    def all_devices(self, connection: Connection) -> list[Device]:
+        """Every device, in the order of enrolment."""
+        query = select(tables.devices).order_by(tables.devices.c.number)
+        return [Device(**row._mapping) for row in connection.execute(query)]
+
+    def count_devices(self, connection: Connection) -> int:
+        """How many devices were ever enrolled."""
+        return connection.execute(select(func.count()).select_from(tables.devices)).scalar_one()
+
+    def entry(self, connection: Connection, position: int) -> EntryRow | None:
+        """The row of an entry."""
+        return _entry(connection, select(tables.entries).where(tables.entries.c.position == position))
+
+    def entry_of(self, connection: Connection, device: int, sequence: int) -> EntryRow | None:
+        """The row of a device's record, by the device's number here and the record's sequence number."""
+        where = (tables.entries.c.device == device, tables.entries.c.sequence == sequence)
+        return _entry(connection, select(tables.entries).where(*where))
+
+    def position_of(self, connection: Connection, leaf: bytes) -> int | None:
+        """The index of the entry with this leaf hash."""
+        query = select(tables.entries.c.position).where(tables.entries.c.leaf == leaf)
+        return connection.execute(query.order_by(tables.entries.c.position).limit(1)).scalar()
+
+    def entries(self, begin: int, end: int) -> Iterator[EntryRow]:
+        """Rows of the entries begin..end-1 in order, a chunk in memory at a time; absent ones are left out."""
+        while begin < end:
+            stop = min(begin + CHUNK, end)
+            where = (tables.entries.c.position >= begin, tables.entries.c.position < stop)
+            with self.reading() as connection:
+                rows = connection.execute(select(tables.entries).where(*where).order_by(tables.entries.c.position))
+                chunk = [EntryRow(**row._mapping) for row in rows]
+            yield from chunk
+            begin = stop
+
+    def find(self, connection: Connection, kind: Lookup, key: bytes, limit: int | None = None) -> list[int]:
+        """Indices of the records under a lookup's key, the newest first."""
+        query = select(tables.lookups.c.position).where(tables.lookups.c.kind == kind, tables.lookups.c.key == key)
+        return list(connection.execute(query.order_by(tables.lookups.c.position.desc()).limit(limit)).scalars())
+
+    def find_first(self, connection: Connection, kind: Lookup, keys: Collection[bytes]) -> dict[bytes, int]:
+        """For each key that has records, the lowest index of one."""
+        where = (tables.lookups.c.kind == kind, tables.lookups.c.key.in_(keys))
+        query = select(tables.lookups.c.key, tables.lookups.c.position).where(*where)
+        first: dict[bytes, int] = {}
+        for key, position in connection.execute(query.order_by(tables.lookups.c.position)):
+            first.setdefault(key, position)
+        return first
+
+    def find_time(self, connection: Connection, begin: int, end: int) -> list[int]:
+        """Indices of the records that state a time in [begin, end), ascending."""
+        where = (tables.entries.c.time >= begin, tables.entries.c.time < end)
+        query = select(tables.entries.c.position).where(*where).order_by(tables.entries.c.position)
+        return list(connection.execute(query).scalars())
+
+    def lookups_present(
+        self, connection: Connection, wanted: Collection[tuple[int, bytes, int]]
+    ) -> set[tuple[int, bytes, int]]:
+        """Those of the lookups (kind, key, index) that are there."""
+        columns = (tables.lookups.c.kind, tables.lookups.c.key, tables.lookups.c.position)
+        query = select(*columns).where(tuple_(*columns).in_(wanted))
+        return {(kind, key, position) for kind, key, position in connection.execute(query)}
+
+    def count_lookups(self, connection: Connection) -> dict[int, int]:
+        """How many lookups of each kind there are."""
+        kind = tables.lookups.c.kind
+        return dict(_pairs(connection, select(kind, func.count()).group_by(kind)))
+
+    def salt(self, connection: Connection, position: int) -> bytes | None:
+        """The salt of an entry."""
+        return connection.execute(select(tables.salts.c.salt).where(tables.salts.c.position == position)).scalar()
+
+    def salts(self, connection: Connection, positions: Collection[int]) -> dict[int, bytes]:
+        """The salts of these entries, those that have one."""
+        where = tables.salts.c.position.in_(positions)
+        query = select(tables.salts.c.position, tables.salts.c.salt).where(where)
+        return dict(_pairs(connection, query))
+
+    def revocation(self, connection: Connection, target: bytes) -> int | None:
+        """The index at which a device's ID or an entry's leaf hash was revoked."""
+        query = select(tables.revocations.c.position).where(tables.revocations.c.target == target)
+        return connection.execute(query).scalar()
+
+    def revocations(self, connection: Connection) -> dict[bytes, int]:
+        """Every revoked target and the index at which it was."""
+        query = select(tables.revocations.c.target, tables.revocations.c.position)
+        return dict(_pairs(connection, query))
+
+    def endorse(self, connection: Connection, endorsement: Endorsement) -> None:
+        """Keep an endorsement in place of the former one of the same size."""
+        connection.execute(delete(tables.endorsements).where(tables.endorsements.c.size == endorsement.size))
+        connection.execute(insert(tables.endorsements), [asdict(endorsement)])
+
+    def endorsement(self, connection: Connection, size: int | None = None) -> Endorsement | None:
+        """The endorsement of the checkpoint of this size, by default the newest."""
+        query = select(tables.endorsements).order_by(tables.endorsements.c.size.desc()).limit(1)
+        if size is not None:
+            query = query.where(tables.endorsements.c.size == size)
+        row = connection.execute(query).one_or_none()
+        return None if row is None else Endorsement(**row._mapping)
+
+
+def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, Any]]:
+    for row in connection.execute(query):
+        yield row[0], row[1]
+
+
+def _entry(connection: Connection, query: Select[Any]) -> EntryRow | None:
+    row = connection.execute(query).one_or_none()
+    return None if row is None else EntryRow(**row._mapping)
+
+
+def _read_head(connection: Connection, query: Select[Any]) -> Head:
+    row = connection.execute(query).one_or_none()
+    if row is None:
+        raise UserError("the database holds no ledger: make one with  mithridate ledger init")
+    return Head(row.origin, row.size, row.root, Head.unpack_peaks(row.peaks), row.checkpoint)
+
+
+def _head_values(head: Head) -> dict[str, Any]:
+    return {
+        "origin": head.origin,
+        "size": head.size,
+        "root": head.root,
+        "peaks": head.packed_peaks(),
+        "checkpoint": head.checkpoint,
+    }

@@ -1,0 +1,120 @@
+"""The fast copy computes what the caller's model computes, and leaves the caller's model alone."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from imaging.attacks.known import network
+from mithridate.imaging.engine.fast import fast_copy
+from mithridate.imaging.engine.fold import fold_batch_norms
+from mithridate.imaging.engine.graphs import graphed
+
+
+def settled(module: nn.Module) -> nn.Module:
+    """With running statistics as training leaves them."""
+    module.train()
+    with torch.no_grad():
+        for seed in range(4):
+            module(torch.rand(8, 3, 12, 12, generator=torch.Generator().manual_seed(seed)) * 3)
+    return module.eval()
+
+
+def state(module: nn.Module) -> str:
+    digest = hashlib.sha256()
+    for name, value in module.state_dict().items():
+        digest.update(name.encode() + value.numpy().tobytes())
+    for name, parameter in module.named_parameters():
+        digest.update(f"{name}{parameter.requires_grad}{parameter.grad is None}{parameter.dtype}".encode())
+    digest.update(str([(part.training, len(part._forward_hooks)) for part in module.modules()]).encode())
+    return digest.hexdigest()
+
+
+class Branching(nn.Module):
+    """A norm behind an addition, one behind a layer that is also used elsewhere, one that runs twice: Python between
+    the layers, and traps for whoever folds by order of definition."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.norm_a = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.b, self.norm_b = nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4)
+        self.twice = nn.BatchNorm2d(4)
+        self.linear = nn.Linear(4, 5)
+        self.norm_linear = nn.BatchNorm1d(5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1] != 3:
+            raise ValueError(f"no such image: {x.shape}")
+        a = self.norm_a(self.a(x)).relu()
+        b = self.norm_b(a + self.b(a))
+        c = self.twice(self.twice(b)).mean((2, 3))
+        return self.norm_linear(self.linear(c))
+
+
+class Shared(nn.Module):
+    """A convolution whose output also goes past its norm: folding it would be wrong, and cannot be seen."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.norm = nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a = self.a(x)
+        return (self.norm(a) + a).mean((2, 3))
+
+
+@pytest.mark.parametrize(("make", "folded"), [(lambda: network(3), 2), (Branching, 2)])
+def test_folding_is_exact_and_finds_the_pairs(make: Any, folded: int) -> None:
+    torch.manual_seed(0)
+    module = settled(make())
+    x = torch.rand(5, 3, 12, 12)
+    before = module(x).detach()
+    assert fold_batch_norms(module, x) == folded
+    assert torch.allclose(module(x), before, atol=1e-5)
+    assert sum(isinstance(part, nn.Identity) for part in module.modules()) == folded
+
+
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize("make", [lambda: network(3), Branching, Shared])
+def test_the_copy_agrees_and_the_original_is_untouched(make: Any, precision: Any) -> None:
+    torch.manual_seed(0)
+    module = settled(make())
+    module.register_forward_hook(lambda *_: None)
+    x = torch.rand(6, 3, 12, 12)
+    before, answer = state(module), module(x).detach()
+    copy = fast_copy(module, x, precision)
+    seen = x.clone().requires_grad_(True)
+    out = copy(seen)
+    (gradient,) = torch.autograd.grad(out.sum(), seen)
+    assert out.dtype == torch.float32
+    assert float((out - answer).abs().max()) < (1e-4 if precision == "float32" else 0.05) * float(answer.abs().max())
+    own = x.clone().requires_grad_(True)
+    (expected,) = torch.autograd.grad(module(own).sum(), own)
+    cosine = torch.nn.functional.cosine_similarity(gradient.flatten(1), expected.flatten(1))
+    assert float(cosine.min()) > (0.9999 if precision == "float32" else 0.98)
+    assert state(module) == before
+    assert not any(parameter.requires_grad for parameter in copy.parameters())
+
+
+def test_folding_that_would_change_the_answer_is_undone() -> None:
+    torch.manual_seed(0)
+    module = settled(Shared())
+    copy = fast_copy(module, torch.rand(4, 3, 12, 12), "float32")
+    assert any(isinstance(part, nn.BatchNorm2d) for part in copy.modules())
+
+
+def test_without_a_gpu_nothing_is_captured() -> None:
+    module = network()
+    assert graphed(module, torch.rand(2, 3, 12, 12)) is module
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_a_captured_graph_computes_the_same() -> None:
+    module = network().cuda().requires_grad_(False)
+    x = torch.rand(4, 3, 12, 12, device="cuda")
+    expected = module(x)
+    assert torch.allclose(graphed(module, x)(x.clone().requires_grad_(True)), expected, atol=1e-5)
