@@ -149,6 +149,9 @@ def _other_identities(image: Fingerprint, candidates: Iterable[_Candidate]) -> t
         if not is_same or candidate.salt is None or isinstance(candidate.record.body, Derivation):
             continue
         sealed = commit(candidate.salt, "identity", image.identity)
+        if len(sealed) != len(recorded.identity):  # a fingerprint from outside may name what it likes
+            others.append(OtherIdentity(candidate.position, candidate.record.device, tuple(sorted(_WHO))))
+            continue
         differing = tuple(
             name
             for name, before, now in zip(image.identity, recorded.identity, sealed, strict=True)

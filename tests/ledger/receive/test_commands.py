@@ -87,8 +87,9 @@ def test_killed_again_and_again_it_loses_nothing_that_it_acknowledged(start: Sta
                 while association.is_established:
                     data = image()
                     uid = str(split(data)[0].SOPInstanceUID)
-                    if send(association, split(data)[1], sop_instance=uid).get("Status") == 0:
-                        acknowledged.append(data)
+                    if send(association, split(data)[1], sop_instance=uid).get("Status") != 0:
+                        return  # no answer: the receiver was killed
+                    acknowledged.append(data)
         except AssertionError:  # the receiver is gone already
             pass
 
