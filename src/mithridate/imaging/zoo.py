@@ -41,7 +41,8 @@ def resolve(reference: str) -> tuple[Classifier, ModelCard]:
     Raises UserError when it does not exist or does not load.
     """
     network, card = _resolve(reference)
-    return network.to(memory_format=torch.channels_last), card
+    network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network, card
 
 
 def _resolve(reference: str) -> tuple[Classifier, ModelCard]:

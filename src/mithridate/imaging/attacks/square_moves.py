@@ -68,8 +68,11 @@ def move_mass(change: Tensor, areas: Tensor, drawn: Tensor, epsilon: float) -> T
         either[here[1:]] = either[there[1:]] = True
         mass = (one * either).square().sum((1, 2))
         shape = bump(side).T if float(drawn[lane, 4]) < 0.5 else bump(side)
-        new = shape * signs[lane, :, None, None] + old / old.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
-        new = new / new.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
+        fresh = shape * signs[lane, :, None, None]
+        new = fresh + old / old.square().sum((1, 2), keepdim=True).sqrt().clamp_min(1e-12)
+        size = new.square().sum((1, 2), keepdim=True).sqrt()
+        # Where the new bump is the old one upside down, their sum is nothing.
+        new = torch.where(size > 1e-6, new / size.clamp_min(1e-12), fresh)
         one[there] = 0
         one[here] = new * (float(free[lane]) / channels + mass).sqrt()[:, None, None]
     return _of_length(moved, epsilon)
