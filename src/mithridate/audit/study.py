@@ -63,7 +63,7 @@ def phantom_plan(*, quick: bool = False, workers: int | None = None) -> Plan:
             TaskPlan(
                 data=PhantomData(phantom=task, patients=60 if quick else 120, seed=7001),
                 part="all",
-                limit=32 if quick else 96,  # whole kernel batches
+                limit=24 if quick else 96,  # whole kernel batches
                 victim=f"builtin:{task}/victim",
                 surrogates=(f"builtin:{task}/surrogate",),
             )
@@ -71,6 +71,6 @@ def phantom_plan(*, quick: bool = False, workers: int | None = None) -> Plan:
         ),
         attacks=paper_attacks(doses),
         pictures=4,
-        execution=Execution(workers=workers, kernel_batch=32),
+        execution=Execution(workers=workers, kernel_batch=24 if quick else 32),
         checks=ChecksPlan(examples=4, draws=200, queries=200) if quick else ChecksPlan(draws=1000, queries=500),
     )
