@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import yaml
-from pydantic import Discriminator, Field, Tag, ValidationError, field_validator
+from pydantic import Discriminator, Field, Tag, field_validator
 
 from mithridate.audit.attack_plans import (
     AttackPlan,
@@ -18,8 +18,8 @@ from mithridate.audit.attack_plans import (
     RotationPlan,
     Strict,
 )
+from mithridate.audit.plan_files import read_plan
 from mithridate.budget import PAPER_EPSILON
-from mithridate.errors import UserError
 from mithridate.models.description import PATHS, ModelPlan
 
 __all__ = [
@@ -113,24 +113,7 @@ class Plan(Strict):
 
 def load_plan(path: Path) -> Plan:
     """Read a plan.  Raises UserError that names the file, the line, the field and what is wrong with it."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        tree, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: this is not YAML ({getattr(error, 'problem', error)})") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is empty or not a mapping: see the example in `mithridate audit --help`")
-    try:
-        plan = Plan.model_validate(data)
-    except ValidationError as error:
-        lines = [_explain(path, tree, item) for item in error.errors()]
-        raise UserError("\n".join(dict.fromkeys(lines))) from None
-    return _resolved(plan, path.parent)
+    return _resolved(read_plan(path, Plan, "mithridate audit"), path.parent)
 
 
 def dump_plan(plan: Plan) -> str:
@@ -161,40 +144,3 @@ def _resolved(plan: Plan, folder: Path) -> Plan:
         for task in plan.tasks
     )
     return plan.model_copy(update={"tasks": tasks})
-
-
-UNIONS = (
-    "noise", "fgsm", "pgd", "apgd", "square", "hop-skip-jump", "rotation", "str", "PhantomData", "folder", "model",
-    "torch", "torchscript", "torch-export", "onnx", "keras", "scikit-learn", "http", "float", "tuple[float, ...]",
-)  # fmt: skip
-"""Names of a union's members, which pydantic puts into an error's location though they are no keys of the file."""
-
-
-def _explain(path: Path, tree: yaml.Node | None, error: Any) -> str:
-    location = [part for part in error["loc"] if part not in UNIONS]
-    line = _line(tree, location)
-    field = ".".join(str(part + 1) if isinstance(part, int) else str(part) for part in location) or "the plan"
-    union = error["type"] == "union_tag_not_found" and error["ctx"]["discriminator"]
-    message = {
-        "extra_forbidden": "there is no such field; check its spelling",
-        "missing": "this field is missing",
-        "union_tag_not_found": f"this has no field {union} (an attack's name, or a model's format)",
-    }.get(error["type"], error["msg"].removeprefix("Value error, "))
-    return f"{path}, line {line}: {field}: {message}"
-
-
-def _line(node: yaml.Node | None, location: list[Any]) -> int:
-    """The line of the deepest part of the location that the file has, from 1."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in location:
-        if isinstance(node, yaml.MappingNode):
-            match = next(((k, v) for k, v in node.value if k.value == str(part)), None)
-            if match is None:
-                break
-            line, node = match[0].start_mark.line + 1, match[1]
-        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
-            node = node.value[part]
-            line = node.start_mark.line + 1
-        else:
-            break
-    return line

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from importlib.resources import files
 from pathlib import Path
 
-import jinja2
 from pydantic import ValidationError
 
 from mithridate.audit.claims.results import ClaimsResults
@@ -15,6 +13,7 @@ from mithridate.report import words
 from mithridate.report.claims_chart import gain_chart
 from mithridate.report.claims_tables import attack_table, defense_table, family_table, scenario_table
 from mithridate.report.claims_verdict import judge_claims
+from mithridate.report.page import asset, environment
 
 
 def write_claims_report(run: Path, out: Path | None = None) -> Path:
@@ -37,16 +36,8 @@ def write_claims_report(run: Path, out: Path | None = None) -> Path:
 
 def render_claims(results: ClaimsResults) -> str:
     """The page as text."""
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mithridate.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"percent": words.percent, "date": words.date, "sentence": words.sentence}
-    style = files("mithridate.report").joinpath("templates", "style.css").read_text(encoding="utf-8").strip()
-    return environment.get_template("claims.html.j2").render(
+    made = environment(percent=words.percent, date=words.date, sentence=words.sentence)
+    return made.get_template("claims.html.j2").render(
         results=results,
         verdict=judge_claims(results),
         chart=gain_chart(results),
@@ -55,5 +46,5 @@ def render_claims(results: ClaimsResults) -> str:
         families=family_table(results),
         scenarios=scenario_table(results),
         duration=words.duration(results.seconds),
-        style=style,
+        style=asset("style.css"),
     )

@@ -8,8 +8,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.resources import files
+from functools import lru_cache, partial
 from pathlib import Path
 
 import jinja2
@@ -20,8 +19,9 @@ from mithridate.report.advice import limits, meaning, next_steps, summary
 from mithridate.report.charts import charts
 from mithridate.report.figures import write_figures
 from mithridate.report.films import reel
+from mithridate.report.page import asset, environment, smallest_fitting
 from mithridate.report.panels import FIGURE_2, RULE, describe, gallery, triptych
-from mithridate.report.pictures import Array, Encoding, data_uri
+from mithridate.report.pictures import Encoding, data_uri
 from mithridate.report.spreadsheets import write_tables
 from mithridate.report.study import ORDER, Study, read_study
 from mithridate.report.svg import chart_svg, legend_svg
@@ -74,12 +74,7 @@ def write_report(run: Path, out: Path | None = None) -> Path:
 
 def render(study: Study) -> str:
     """The page as text: as many pictures as fit its size."""
-    html = ""
-    for generosity in LEVELS:
-        html = _render(study, generosity)
-        if len(html.encode()) <= LARGEST:
-            break
-    return html
+    return smallest_fitting(LEVELS, partial(_render, study), LARGEST)
 
 
 def _render(study: Study, generosity: Generosity) -> str:
@@ -88,7 +83,7 @@ def _render(study: Study, generosity: Generosity) -> str:
     galleries = [gallery(t, FIGURE_2, 1, both) for t in study.attacked]
     appendix = [gallery(t, ORDER, generosity.appendix) for t in study.attacked[: generosity.appendix_tasks]]
     reels = [reel(t, generosity.slider) for t in study.attacked] if generosity.slider else []
-    style, script = _asset("style.css"), _asset("slider.js")
+    style, script = asset("style.css"), asset("slider.js")
     return _environment().get_template("report.html.j2").render(
         study=study,
         results=study.results,
@@ -120,33 +115,18 @@ def _render(study: Study, generosity: Generosity) -> str:
 
 @lru_cache
 def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mithridate.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+    made = environment(
+        percent=words.percent,
+        interval=words.interval,
+        date=words.date,
+        listed=words.listed,
+        sentence=words.sentence,
+        uri=data_uri,
     )
-    environment.filters |= {
-        "percent": words.percent,
-        "interval": words.interval,
-        "date": words.date,
-        "listed": words.listed,
-        "sentence": words.sentence,
-        "uri": _uri,
-    }
-    environment.globals |= {
+    made.globals |= {
         "dose": words.dose,
         "describe": describe,
         "chart_svg": chart_svg,
         "legend_svg": legend_svg,
     }
-    return environment
-
-
-def _uri(image: Array, encoding: Encoding) -> str:
-    return data_uri(image, encoding)
-
-
-def _asset(name: str) -> str:
-    return files("mithridate.report").joinpath("templates", name).read_text(encoding="utf-8").strip()
+    return made

@@ -10,10 +10,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from importlib.resources import files
 from pathlib import Path
-
-import jinja2
 
 from mithridate import __version__
 from mithridate.files import replace_file, replace_text
@@ -21,6 +18,7 @@ from mithridate.ledger.investigate.blocks import block_means
 from mithridate.ledger.investigate.findings import ImageFinding, Investigation
 from mithridate.report import investigation_words as words
 from mithridate.report.changes import Marker, change_picture, marker, nice_scale
+from mithridate.report.page import asset, environment, smallest_fitting
 from mithridate.report.pictures import Encoding, data_uri
 
 LARGEST = 15_000_000
@@ -78,19 +76,14 @@ def write_investigation(found: Investigation, out: Path) -> Path:
 
 def render(found: Investigation) -> str:
     """The page as text: its pictures as good as its size allows."""
-    html = ""
-    for generosity in LEVELS:
-        html = _render(found, generosity)
-        if len(html.encode()) <= LARGEST:
-            break
-    return html
+    return smallest_fitting(LEVELS, partial(_render, found), LARGEST)
 
 
 def _render(found: Investigation, generosity: Generosity) -> str:
     concerns = [image for image in found.images if not image.is_accepted or image.twins]
     shown = [image for image in concerns if image.comparison is not None][: generosity.images]
     plates = {id(image): _plate(image, generosity) for image in shown}
-    return _environment().get_template("investigation.html.j2").render(
+    return environment(moment=words.moment).get_template("investigation.html.j2").render(
         found=found,
         concerns=concerns,
         sound=[image for image in found.images if image.is_accepted and not image.twins],
@@ -99,7 +92,7 @@ def _render(found: Investigation, generosity: Generosity) -> str:
         words=words,
         proof=_proof_link(found),
         version=__version__,
-        style=_asset("style.css") + "\n" + _asset("investigation.css"),
+        style=asset("style.css") + "\n" + asset("investigation.css"),
     )  # fmt: skip
 
 
@@ -130,22 +123,6 @@ def _proof_link(found: Investigation) -> Callable[[int], str]:
         return "data:application/octet-stream;base64," + base64.b64encode(found.proofs[index]).decode()
 
     return link
-
-
-def _environment() -> jinja2.Environment:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mithridate.report"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["moment"] = words.moment
-    return environment
-
-
-def _asset(name: str) -> str:
-    return files("mithridate.report").joinpath("templates", name).read_text(encoding="utf-8").strip()
 
 
 def _write_bytes(content: bytes, path: Path) -> None:

@@ -5,16 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-import yaml
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from mithridate.audit.attack_plans import Strict
-from mithridate.audit.plan import Authority, Execution, _explain
+from mithridate.audit.plan import Authority, Execution
+from mithridate.audit.plan_files import read_plan
 from mithridate.claims.attacks.searches import Beam, Exhaustive, Genetic, Greedy, RandomEdits
 from mithridate.claims.budget import CLASSES, CodeEdits
 from mithridate.claims.defenses.deploy import DefenseName
 from mithridate.claims.detector import Kind, Recipe
-from mithridate.errors import UserError
 
 AttackName = Literal["random", "greedy", "beam", "genetic", "surrogate", "exact", "exhaustive"]
 Attacker = Literal["adaptive", "naive"]
@@ -117,24 +116,7 @@ class ClaimsPlan(Strict):
 
 def load_claims_plan(path: Path) -> ClaimsPlan:
     """Read a plan.  Raises UserError that names the file, the line, the field and what is wrong with it."""
-    try:
-        text = path.read_text()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error.strerror}") from None
-    try:
-        tree, data = yaml.compose(text, yaml.SafeLoader), yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{path}{where}: this is not YAML ({getattr(error, 'problem', error)})") from None
-    if not isinstance(data, dict):
-        raise UserError(f"{path} is empty or not a mapping: see the example in `mithridate claims audit --help`")
-    try:
-        plan = ClaimsPlan.model_validate(data)
-    except ValidationError as error:
-        skip = ("PopulationData", "FileData")
-        items = [{**item, "loc": tuple(p for p in item["loc"] if p not in skip)} for item in error.errors()]
-        raise UserError("\n".join(dict.fromkeys(_explain(path, tree, item) for item in items))) from None
+    plan = read_plan(path, ClaimsPlan, "mithridate claims audit")
     if isinstance(plan.data, FileData):
         here = path.parent
         files = {name: str((here / getattr(plan.data, name)).resolve()) for name in ("claims", "labels")}
