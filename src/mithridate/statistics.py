@@ -40,9 +40,9 @@ def wilson(successes: float, n: float, design_effect: float = 1.0) -> Interval:
         return Interval(float("nan"), 0.0, 1.0, method)
     p, size = successes / n, n / max(1.0, design_effect)
     z2 = Z95**2
-    centre = (p + z2 / (2 * size)) / (1 + z2 / size)
+    center = (p + z2 / (2 * size)) / (1 + z2 / size)
     half = Z95 / (1 + z2 / size) * float(np.sqrt(p * (1 - p) / size + z2 / (4 * size**2)))
-    return Interval(p, min(p, max(0.0, centre - half)), max(p, min(1.0, centre + half)), method)
+    return Interval(p, min(p, max(0.0, center - half)), max(p, min(1.0, center + half)), method)
 
 
 def proportion(outcomes: ArrayLike, groups: ArrayLike | None = None) -> Interval:

@@ -24,7 +24,7 @@ from mithridate.imaging.tasks import TASKS
 
 
 def textures(n: int, seed: int = 0) -> NDArray[np.uint8]:
-    """Smooth random colour images, n x 96 x 96 x 3, none like another."""
+    """Smooth random color images, n x 96 x 96 x 3, none like another."""
     rng = np.random.default_rng(seed)
     coarse = rng.integers(0, 256, (n, 24, 24, 3), dtype=np.uint8)
     return np.stack([np.asarray(Image.fromarray(c).resize((96, 96), Image.Resampling.BICUBIC)) for c in coarse])
@@ -148,9 +148,9 @@ def test_thumbnails_and_histograms_are_what_they_say() -> None:
     histogram = histograms(images)[0]
     assert histogram[0] == pytest.approx(63 / 64)
     assert histogram[15] == pytest.approx(1 / 64)
-    colour = np.zeros((1, 3, 64, 64), dtype=np.float32)
-    colour[0, 1] = 0.5
-    assert np.flatnonzero(histograms(colour)[0]).tolist() == [0, 16 + 8, 32]
+    color = np.zeros((1, 3, 64, 64), dtype=np.float32)
+    color[0, 1] = 0.5
+    assert np.flatnonzero(histograms(color)[0]).tolist() == [0, 16 + 8, 32]
 
 
 @pytest.mark.parametrize(("positives", "expected"), [(60, "pass"), (6, "warn"), (0, "fail")])

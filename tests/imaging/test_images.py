@@ -37,7 +37,7 @@ def catalog_of(root: Path, names: list[str], task: str = "skin") -> Catalog:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Twelve colour images of several sizes and shapes."""
+    """Twelve color images of several sizes and shapes."""
     rng = np.random.default_rng(0)
     for i in range(12):
         shape = (40 + 7 * i, 90 - 4 * i, 3)
@@ -59,7 +59,7 @@ def test_an_image_of_the_right_size_comes_back_exactly(tmp_path: Path) -> None:
     np.testing.assert_allclose(images[0].transpose(1, 2, 0) * 255, values, atol=1e-4)
 
 
-def test_the_centre_is_kept_and_the_sides_are_cut() -> None:
+def test_the_center_is_kept_and_the_sides_are_cut() -> None:
     wide = np.zeros((32, 96, 1), dtype=np.float32)
     wide[:, 32:64] = 1  # the central square
     for image in (wide, wide.transpose(1, 0, 2).copy()):
@@ -82,13 +82,13 @@ def test_scaling_keeps_a_linear_ramp() -> None:
     )
 
 
-def test_colour_becomes_luminance_and_grey_is_repeated() -> None:
+def test_color_becomes_luminance_and_gray_is_repeated() -> None:
     red = np.zeros((16, 16, 3), dtype=np.float32)
     red[:, :, 0] = 1
     np.testing.assert_allclose(square(red, 16, 1) / 65535, 0.299, atol=1e-4)
-    grey = np.full((16, 16, 1), 0.4, dtype=np.float32)
-    assert square(grey, 16, 3).shape == (3, 16, 16)
-    np.testing.assert_allclose(square(grey, 16, 3) / 65535, 0.4, atol=1e-4)
+    gray = np.full((16, 16, 1), 0.4, dtype=np.float32)
+    assert square(gray, 16, 3).shape == (3, 16, 16)
+    np.testing.assert_allclose(square(gray, 16, 3) / 65535, 0.4, atol=1e-4)
 
 
 def test_rows_may_come_in_any_order_and_number_of_workers(folder: Path) -> None:

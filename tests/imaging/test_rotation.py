@@ -24,9 +24,9 @@ def test_quarter_turns_are_exact() -> None:
 
 
 def test_angles_are_kept_on_images_that_are_not_square() -> None:
-    """A dot 45 degrees above the centre's right turns onto the vertical axis."""
+    """A dot 45 degrees above the center's right turns onto the vertical axis."""
     x = torch.zeros(1, 1, 41, 81)
-    x[0, 0, 10, 50] = 1.0  # 10 right of and 10 above the centre (20, 40)
+    x[0, 0, 10, 50] = 1.0  # 10 right of and 10 above the center (20, 40)
     turned = rotate(x, torch.tensor([45.0]), "zero")
     row, column = divmod(int(turned.flatten().argmax()), 81)
     assert abs(column - 40) <= 1

@@ -31,7 +31,7 @@ def shipped(name: str) -> Path:
 
 
 def dataset(pixels: NDArray[Any], **attributes: Any) -> Dataset:
-    """A monochrome or RGB image object with these stored samples: H x W, F x H x W, or H x W x 3 when 8-bit colour."""
+    """A monochrome or RGB image object with these stored samples: H x W, F x H x W, or H x W x 3 when 8-bit color."""
     ds = Dataset()
     ds.file_meta = FileMetaDataset()
     ds.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -106,18 +106,18 @@ def test_one_image_is_the_same_in_every_encoding() -> None:
         "SC_rgb_small_odd_big_endian.dcm",
     ],
 )
-def test_colour_is_rgb_over_its_full_range(name: str) -> None:
+def test_color_is_rgb_over_its_full_range(name: str) -> None:
     ds = dcmread(shipped(name))
     ours = read_dicom(shipped(name))
     np.testing.assert_allclose(ours, pixel_array(ds) / 255, atol=2.1 / 255)  # decoders of lossy files may differ a step
 
 
 def test_ybr_red_is_red() -> None:
-    # The shipped test card has a pure red band on top, stored as YBR with sub-sampled colour.
+    # The shipped test card has a pure red band on top, stored as YBR with sub-sampled color.
     np.testing.assert_allclose(read_dicom(shipped("SC_ybr_full_422_uncompressed.dcm"))[2, 50], [1, 0, 0], atol=0.02)
 
 
-def test_palette_colour_agrees_with_pydicom() -> None:
+def test_palette_color_agrees_with_pydicom() -> None:
     ds = dcmread(shipped("examples_palette.dcm"))
     expected = apply_color_lut(pixel_array(ds), ds)
     np.testing.assert_allclose(
@@ -125,7 +125,7 @@ def test_palette_colour_agrees_with_pydicom() -> None:
     )
 
 
-def test_sixteen_bit_colour_keeps_its_range() -> None:
+def test_sixteen_bit_color_keeps_its_range() -> None:
     eight, sixteen = (read_dicom(shipped(f"SC_rgb_rle{kind}.dcm")) for kind in ("", "_16bit"))
     np.testing.assert_allclose(sixteen, eight, atol=1 / 255)
 
@@ -272,8 +272,8 @@ def test_an_unknown_transfer_syntax_is_named(tmp_path: Path) -> None:
         read_dicom(tmp_path / "odd.dcm")
 
 
-def test_unsupported_colour_spaces_and_gigapixels_are_refused_before_decoding(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="colour space 'HSV'"):
+def test_unsupported_color_spaces_and_gigapixels_are_refused_before_decoding(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="color space 'HSV'"):
         read_dicom(saved(dataset(SIGNED, PhotometricInterpretation="HSV"), tmp_path))
     with pytest.raises(UserError, match="60,000 x 50,000 pixels, above the limit"):
         read_dicom(saved(dataset(SIGNED, Rows=50_000, Columns=60_000), tmp_path))

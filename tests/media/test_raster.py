@@ -45,7 +45,7 @@ def png_header(width: int, height: int) -> bytes:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif"])
-def test_eight_bit_grey_is_exact(tmp_path: Path, suffix: str) -> None:
+def test_eight_bit_gray_is_exact(tmp_path: Path, suffix: str) -> None:
     Image.fromarray(RAMP).save(tmp_path / f"a{suffix}")
     pixels = read_image(tmp_path / f"a{suffix}")
     assert pixels.shape == (16, 16, 1)
@@ -78,7 +78,7 @@ def test_one_bit_is_black_and_white(tmp_path: Path) -> None:
     np.testing.assert_array_equal(read_image(tmp_path / "a.png")[:, :, 0], bits)
 
 
-def test_palette_gives_its_colours(tmp_path: Path) -> None:
+def test_palette_gives_its_colors(tmp_path: Path) -> None:
     image = Image.new("P", (2, 1))
     image.putpalette([0, 0, 0, 255, 0, 51])
     image.putpixel((1, 0), 1)

@@ -65,7 +65,7 @@ def check_catalog(
         check_balance(catalog),
         check_groups(catalog),
         check_shortcut("thumbnail shortcut", "an 8 x 8 thumbnail", thumbnails[rows], labels, groups, seed),
-        check_shortcut("histogram shortcut", "a colour histogram", histograms[rows], labels, groups, seed),
+        check_shortcut("histogram shortcut", "a color histogram", histograms[rows], labels, groups, seed),
         check_duplicates(catalog, descriptors, progress),
     ]
 
@@ -135,7 +135,7 @@ def check_shortcut(
         f"{len(labels):,} images).",
         {
             "pass": f"Nothing to do: below {SHORTCUT_WARN:.2f}.",
-            "warn": "Part of the label shows in brightness, colour or framing: say so beside every result, and look at "
+            "warn": "Part of the label shows in brightness, color or framing: say so beside every result, and look at "
             "where positives and negatives come from.",
             "fail": "The label can be read without looking at the disease: the classes differ in device, framing or "
             "processing; a study on this catalog would measure that.",

@@ -41,7 +41,7 @@ class ImageStore:
 
     catalog       its rows number the images
     size          side in pixels, at least 8
-    channels      1 or 3; None for the task's own.  Colour becomes luminance, grey is repeated
+    channels      1 or 3; None for the task's own.  Color becomes luminance, gray is repeated
     cache         a folder for decoded images, shared safely by concurrent processes; None for none.  It is keyed by the
                   file's path, size and times of change, and trimmed to 16 GiB, oldest first, when a store is opened
     workers       decoding threads; None for one a processor, at most 8
@@ -64,7 +64,7 @@ class ImageStore:
     ) -> None:
         self.channels = catalog.task.channels if channels is None else channels
         if self.channels not in (1, 3):
-            raise UserError(f"images cannot be loaded with {channels} channels: ask for 1 (grey) or 3 (colour)")
+            raise UserError(f"images cannot be loaded with {channels} channels: ask for 1 (gray) or 3 (color)")
         if size < 8:
             raise UserError(f"images cannot be loaded at {size} x {size} pixels: ask for at least 8")
         self.catalog, self.size = catalog, size

@@ -1,4 +1,4 @@
-"""Rotation as a budget: at most so many degrees about the image centre (Engstrom et al., ICML 2019)."""
+"""Rotation as a budget: at most so many degrees about the image center (Engstrom et al., ICML 2019)."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ class Fractions:
 class Task:
     """A two-class diagnostic task.
 
-    `name` is a key such as "chest"; `modality`, `positive` and `negative` are words for people; `channels` is 1 (grey)
+    `name` is a key such as "chest"; `modality`, `positive` and `negative` are words for people; `channels` is 1 (gray)
     or 3 (RGB); `rule` is the default label rule of the task's own source.
     """
 
@@ -59,7 +59,7 @@ class Task:
 
     def __post_init__(self) -> None:
         if self.channels not in (1, 3):
-            raise UserError(f"the task {self.name} asks for {self.channels} channels: give 1 (grey) or 3 (colour)")
+            raise UserError(f"the task {self.name} asks for {self.channels} channels: give 1 (gray) or 3 (color)")
 
     @property
     def is_paper(self) -> bool:

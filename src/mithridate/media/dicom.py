@@ -1,4 +1,4 @@
-"""DICOM images as arrays, through the grey-scale pipeline of the standard (PS3.4 N.2): modality, VOI, polarity.
+"""DICOM images as arrays, through the grayscale pipeline of the standard (PS3.4 N.2): modality, VOI, polarity.
 
 What decides the pixels of a monochrome image, in this order:
 
@@ -8,7 +8,7 @@ What decides the pixels of a monochrome image, in this order:
    are spread from their smallest to their largest value (padding left out), because no stated range exists;
 3. MONOCHROME1 is inverted, so that 1 is white.
 
-Colour becomes RGB whatever its stored space.  Overlays and presentation states are not applied.
+Color becomes RGB whatever its stored space.  Overlays and presentation states are not applied.
 """
 
 from __future__ import annotations
@@ -205,7 +205,7 @@ def _check_pixels(dataset: Dataset, path: Path, max_pixels: int) -> int:
         raise size_refusal(path, columns, rows, max_pixels)
     space = str(dataset.get("PhotometricInterpretation", ""))
     if space not in _MONOCHROME | _COLOR | {"PALETTE COLOR"}:
-        raise UserError(f"{path} has the colour space '{space}', which is not supported: convert it to RGB first")
+        raise UserError(f"{path} has the color space '{space}', which is not supported: convert it to RGB first")
     frames = dataset.get("NumberOfFrames")
     try:
         return max(1, int(frames)) if frames is not None else 1

@@ -3,9 +3,9 @@
 Decisions that change pixels, in one place:
 
 * a sample is divided by the largest value its format can hold (255, 65535, or 4095 for 12-bit TIFF), never by the
-  largest value found, so two images keep their relative brightness; colour with 16 bits a channel keeps its upper 8;
-* transparency is composited over black, the colour of the unlit field in medical images;
-* palettes and CMYK become RGB; a colour profile is not applied;
+  largest value found, so two images keep their relative brightness; color with 16 bits a channel keeps its upper 8;
+* transparency is composited over black, the color of the unlit field in medical images;
+* palettes and CMYK become RGB; a color profile is not applied;
 * the EXIF orientation is applied;
 * a file with several frames is refused unless one is named: taking the first silently could take a thumbnail.
 """
@@ -34,7 +34,7 @@ _SIXTEEN_BIT = {"I;16", "I;16L", "I;16B", "I;16N"}
 
 
 def read_raster(path: Path, *, frame: int | None = None, max_pixels: int = MAX_PIXELS) -> Array:
-    """Read a raster image: float32, H x W x C with C = 1 (grey) or 3 (RGB), in [0, 1].
+    """Read a raster image: float32, H x W x C with C = 1 (gray) or 3 (RGB), in [0, 1].
 
     The size is checked against `max_pixels` from the header, before any pixel is decoded.
     Raises UserError, naming the file, for anything that cannot be read exactly.
@@ -111,7 +111,7 @@ def _to_array(image: Image.Image, tags: dict[int, Any], path: Path) -> Array:
     if mode in {"RGBX", "CMYK", "YCbCr", "HSV"}:
         return _unit(image.convert("RGB"))
     raise UserError(
-        f"{path} stores samples of kind '{mode}', which have no stated range: save it as 8- or 16-bit grey or RGB"
+        f"{path} stores samples of kind '{mode}', which have no stated range: save it as 8- or 16-bit gray or RGB"
     )
 
 
@@ -130,7 +130,7 @@ def _composite(image: Image.Image) -> Array:
 
 
 def _sixteen_bit(image: Image.Image, tags: dict[int, Any]) -> Array:
-    """One grey channel of 16-bit (or 12-bit TIFF) samples over their full range."""
+    """One gray channel of 16-bit (or 12-bit TIFF) samples over their full range."""
     bits = int(tags.get(_BITS_PER_SAMPLE, (16,))[0])
     samples = np.asarray(image).astype(np.float32) / np.float32(2**bits - 1)
     if tags.get(_PHOTOMETRIC) == 0:  # white is zero; Pillow inverts 8-bit samples of this kind but not 16-bit ones

@@ -46,7 +46,7 @@ def test_equal_generators_give_identical_bytes_and_others_do_not() -> None:
 
 @settings(max_examples=40, deadline=None)
 @given(size=st.integers(16, 200), severity=st.floats(0.0, 1.0), seed=st.integers(0, 2**32 - 1))
-def test_every_film_is_a_finite_grey_image_in_the_unit_range(size: int, severity: float, seed: int) -> None:
+def test_every_film_is_a_finite_gray_image_in_the_unit_range(size: int, severity: float, seed: int) -> None:
     image = render(size, severity, np.random.default_rng(seed), np.random.default_rng([seed, 1]))
     assert image.shape == (size, size, 1)
     assert image.dtype == np.float32

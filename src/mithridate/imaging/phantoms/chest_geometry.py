@@ -1,7 +1,7 @@
 """Where things lie in the chest phantom: the patient, the view, and the outlines that both decide.
 
 Body coordinates (u, v) have the image side as unit at scale 1: u runs from the midline, negative towards the patient's
-right (the left of the image), v runs downwards with 0.5 in the middle of a centred film.  Everything is planned in
+right (the left of the image), v runs downwards with 0.5 in the middle of a centered film.  Everything is planned in
 body coordinates; a `chest_film.Frame` carries it to pixels, so positioning errors move all structures together.
 """
 

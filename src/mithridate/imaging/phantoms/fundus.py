@@ -1,6 +1,6 @@
-"""Fundus phantom: a colour photograph of the posterior pole, healthy or with diabetic retinopathy.
+"""Fundus phantom: a color photograph of the posterior pole, healthy or with diabetic retinopathy.
 
-The picture is built as light meets it: a coloured choroid and pigment layer, the optic disc, blood as an absorber
+The picture is built as light meets it: a colored choroid and pigment layer, the optic disc, blood as an absorber
 (vessels, haemorrhages), deposits as scatterers (drusen, exudates, cotton wool), then illumination, reflexes, focus,
 exposure and noise of the camera.  Nothing is taken from a photograph.
 """
@@ -23,7 +23,7 @@ from mithridate.imaging.phantoms.texture import Array
 MINIMUM_SIZE = 16
 
 _BLOOD = rgb(0.36, 1.15, 0.80)  # optical density of a haemorrhage
-_EXUDATE = rgb(0.14, 0.16, 0.45)  # powers of the retina's colour, as in `fundus_tissue`
+_EXUDATE = rgb(0.14, 0.16, 0.45)  # powers of the retina's color, as in `fundus_tissue`
 _COTTON_WOOL = rgb(0.35, 0.30, 0.30)
 _BLOOD_EDGE, _COTTON_WOOL_EDGE = 0.0012, 0.006  # softness of the outline, image sides
 _NEW_VESSEL_WIDTH = 0.0032  # image sides at unit magnification

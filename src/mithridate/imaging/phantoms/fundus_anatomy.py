@@ -14,7 +14,7 @@ from mithridate.imaging.phantoms.fundus_vessels import Vessels, grow
 class Person:
     """Traits that both eyes share."""
 
-    color: Points  # mean colour of the retina (red, green, blue) in (0, 1)
+    color: Points  # mean color of the retina (red, green, blue) in (0, 1)
     youth: float  # 0 old .. 1 young: sheen of the nerve fibre layer against drusen
     tessellation: float  # 0 .. 1: how much of the choroidal vessels shines through
     tortuosity: float
@@ -41,7 +41,7 @@ class Eye:
 
 
 def draw_person(rng: np.random.Generator) -> Person:
-    """Traits of one person; colours follow the spread seen in photographs from several cameras."""
+    """Traits of one person; colors follow the spread seen in photographs from several cameras."""
     shared = rng.normal()
     red = -0.59 + 0.12 * rng.normal()
     green = -0.84 + 0.07 * shared + 0.07 * rng.normal() + 0.35 * (red + 0.59)

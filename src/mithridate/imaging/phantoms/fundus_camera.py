@@ -38,7 +38,7 @@ class View:
         return u, np.float32(cos) * dy - np.float32(sin) * dx
 
     def field_distance(self, size: int) -> Array:
-        """Distance from the centre of the field in units of its radius."""
+        """Distance from the center of the field in units of its radius."""
         x, y = grid(size)
         dx, dy = x - np.float32(self.field_center[0]), y - np.float32(self.field_center[1])
         distance: Array = np.hypot(dx, dy) / np.float32(self.field_radius)
@@ -53,7 +53,7 @@ class View:
 
 
 def draw_view(left: bool, rng: np.random.Generator) -> View:
-    """A macula-centred view (sometimes centred nearer to the disc) with one of the usual field shapes."""
+    """A macula-centered view (sometimes centered nearer to the disc) with one of the usual field shapes."""
     mirror = 1.0 if left else -1.0
     kind = rng.uniform()
     whole = rng.uniform(0.47, 0.495)  # the whole circle in the picture
@@ -85,7 +85,7 @@ def _bell(x: Array, y: Array, center: Points, radii: Points, angle: float) -> Ar
 
 
 def illumination(size: int, distance: Array, rng: np.random.Generator) -> Array:
-    """Multiplicative light, 3 x size x size: falloff from an off-centre maximum, a gradient, at times a deep shadow."""
+    """Multiplicative light, 3 x size x size: falloff from an off-center maximum, a gradient, at times a deep shadow."""
     x, y = grid(size)
     falloff, slow = rng.uniform(0.10, 0.42), rng.normal(0, 0.14, 2)
     center = rng.normal(0.5, 0.07, 2)

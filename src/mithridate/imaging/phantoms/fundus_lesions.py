@@ -148,7 +148,7 @@ def _cotton_wool(eye: Eye, load: float, rng: np.random.Generator) -> Lesions:
 
 
 def _new_vessels(eye: Eye, load: float, rng: np.random.Generator) -> Lesions:
-    """A lacy tangle of fine loops on the disc or beside an arcade; outlines are the curves' centre lines."""
+    """A lacy tangle of fine loops on the disc or beside an arcade; outlines are the curves' center lines."""
     count, points = 26, 18
     root = eye.disc + (rng.normal(0, 0.02, 2) if rng.uniform() < 0.5 else _fan(1, 0.2, 0.38, rng)[0])
     start = root + rng.normal(0, 0.012, (count, 2))

@@ -19,7 +19,7 @@ _ARTERY = rgb(0.05, 0.58, 0.48)
 _VESSEL_REFLEX = np.float32(0.16)
 _XANTHOPHYLL = rgb(0.55, 0.95, 0.90)
 _MELANIN = rgb(0.80, 0.82, 0.45)
-# Bright parts are the retina's own colour raised to a power below 1: whiter, and still in tune with the pigmentation.
+# Bright parts are the retina's own color raised to a power below 1: whiter, and still in tune with the pigmentation.
 _DISC_RIM = rgb(0.13, 0.40, 0.52)
 _DISC_CUP = rgb(0.05, 0.17, 0.32)
 _ATROPHY = rgb(0.50, 0.50, 0.50)
@@ -44,7 +44,7 @@ def healthy(size: int, person: Person, eye: Eye, view: View) -> Array:
 
 
 def base_color(person: Person) -> Array:
-    """Mean colour of a person's retina as 3 x 1 x 1."""
+    """Mean color of a person's retina as 3 x 1 x 1."""
     return rgb(*person.color.tolist())
 
 

@@ -1,7 +1,7 @@
 """Retinal vessels: two temporal arcades arching around the macula, nasal vessels, and two generations of branches.
 
 Coordinates are those of the retina as a left eye shows it: x to the temporal side (right), y downwards, in image sides
-at unit magnification, the origin at the middle of a macula-centred photograph.  Every curve is a cubic Bezier curve
+at unit magnification, the origin at the middle of a macula-centered photograph.  Every curve is a cubic Bezier curve
 with a meander across it.
 """
 

@@ -14,7 +14,7 @@ from mithridate.imaging.phantoms.texture import Array, smoothstep, strokes
 Line = tuple[NDArray[np.floating], NDArray[np.floating]]
 """A poly-line: points P x 2 and widths P."""
 
-# Reflectance of healthy skin under the polarized light of common dermatoscopes: pink, salmon, cream, lilac, grey-lilac,
+# Reflectance of healthy skin under the polarized light of common dermatoscopes: pink, salmon, cream, lilac, gray-lilac,
 # beige, orange tan, brown and dark brown.
 _TONES = np.array(
     [

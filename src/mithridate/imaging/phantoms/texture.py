@@ -17,7 +17,7 @@ Array = NDArray[np.float32]
 
 @lru_cache(maxsize=8)
 def grid(size: int) -> tuple[Array, Array]:
-    """Pixel-centre coordinates (x, y) of a size x size image, each float32 in (0, 1); read-only, cached."""
+    """Pixel-center coordinates (x, y) of a size x size image, each float32 in (0, 1); read-only, cached."""
     axis = ((np.arange(size) + 0.5) / size).astype(np.float32)
     x, y = np.meshgrid(axis, axis)
     x.flags.writeable = y.flags.writeable = False

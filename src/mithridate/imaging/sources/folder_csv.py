@@ -57,7 +57,7 @@ def build(request: Request) -> Catalog:
 
 
 def custom_task(rule: LabelRule, words: str | None) -> Task:
-    """The task of a table about which nothing else is known: colour images, the rule's own words."""
+    """The task of a table about which nothing else is known: color images, the rule's own words."""
     return Task(
         name="custom",
         modality="image",

@@ -1,8 +1,8 @@
 """The fingerprint of a PNG, JPEG or TIFF file.
 
 PNG and lossless TIFF share their canonical samples, so one may become the other.  A JPEG, whose decoders differ in the
-last grey level, is known by its stream: everything in it but comments and application segments.  So is a PNG with
-16 bits a colour channel, of which the decoder would give the upper half.  These formats have no identity attributes:
+last gray level, is known by its stream: everything in it but comments and application segments.  So is a PNG with
+16 bits a color channel, of which the decoder would give the upper half.  These formats have no identity attributes:
 whose image it is must come from elsewhere.
 """
 

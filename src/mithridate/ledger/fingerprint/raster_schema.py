@@ -21,4 +21,4 @@ ATTRIBUTES = (
     "jfif",
 )
 """F3: mode is the kind of samples ("L", "RGB", "P", "I;16", ...), photometric a TIFF's where it is not the mode's own,
-adobe_transform and jfif what tells a JPEG decoder which colours the samples are."""
+adobe_transform and jfif what tells a JPEG decoder which colors the samples are."""
