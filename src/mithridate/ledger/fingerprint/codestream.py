@@ -1,4 +1,4 @@
-"""What a compressed frame says of itself, whatever the file around it claims: how it was coded, in which colours."""
+"""What a compressed frame says of itself, whatever the file around it claims: how it was coded, in which colors."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def is_reversible_j2k(stream: bytes) -> bool:
 
 
 def rotates_color(stream: bytes) -> bool:
-    """Whether a JPEG 2000 stream keeps RGB as a rotated colour space that every decoder turns back."""
+    """Whether a JPEG 2000 stream keeps RGB as a rotated color space that every decoder turns back."""
     return any(marker == _COD and len(body) >= 5 and body[4] == 1 for marker, body in _j2k_segments(stream))
 
 

@@ -44,7 +44,7 @@ def coding_digests(file: DicomFile) -> Named:
 def attribute_digests(file: DicomFile, *, is_rotated: bool) -> Named:
     """F3: the model-visible attributes, by the names of the schema.
 
-    `is_rotated` says that the stream keeps RGB in a rotated colour space (JPEG 2000), whose label then means RGB.
+    `is_rotated` says that the stream keeps RGB in a rotated color space (JPEG 2000), whose label then means RGB.
     """
     values = _values(file, TOP_LEVEL)
     if is_rotated and values.get("PhotometricInterpretation") == ("texts", ("YBR_RCT",)):

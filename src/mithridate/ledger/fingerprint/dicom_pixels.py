@@ -1,6 +1,6 @@
 """F2 of a DICOM image: the stored values of every frame in one form.
 
-Little endian, samples interleaved, each in the fewest whole bytes that hold its bits, without colour conversion or
+Little endian, samples interleaved, each in the fewest whole bytes that hold its bits, without color conversion or
 rescale.  Shape, bits and signedness are hashed with the samples.  Bits of a word beside the sample's own are copies of
 its sign or zero; where they are not, another reader sees other values, so they are hashed too.
 """
@@ -49,7 +49,7 @@ class PixelLayout:
 
     @property
     def is_subsampled(self) -> bool:
-        """Whether two pixels share their colour, so that a pixel has two samples on average."""
+        """Whether two pixels share their color, so that a pixel has two samples on average."""
         return self.photometric == "YBR_FULL_422"
 
     def header(self, samples: int) -> Value:
@@ -107,7 +107,7 @@ def pixel_root(file: DicomFile, stream: NativeStream | CodedStream, layout: Pixe
 def stored_frames(
     file: DicomFile, stream: NativeStream | CodedStream, layout: PixelLayout, name: str
 ) -> Iterator[Samples]:
-    """Each frame's words as they stand in the stream, rows x columns x samples; subsampled colour as 2 samples.
+    """Each frame's words as they stand in the stream, rows x columns x samples; subsampled color as 2 samples.
 
     Raises FingerprintError when a frame is missing, incomplete, or beyond the decoders that are installed.
     """

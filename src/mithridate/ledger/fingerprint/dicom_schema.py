@@ -8,7 +8,7 @@ from __future__ import annotations
 SCHEMA = "dicom/1"
 
 CODING = ("TransferSyntaxUID", "PhotometricInterpretation", "PlanarConfiguration")
-"""How the stream is coded: free to change when the stream is coded anew, and only then.  F3 lists the colour space too,
+"""How the stream is coded: free to change when the stream is coded anew, and only then.  F3 lists the color space too,
 without those that a codec only uses inside."""
 
 _PIXELS = (

@@ -74,7 +74,7 @@ class CodedStream:
 
     @property
     def is_rotated(self) -> bool:
-        """Whether a decoder turns a rotated colour space back into RGB by itself."""
+        """Whether a decoder turns a rotated color space back into RGB by itself."""
         return self.syntax in _J2K and all(codestream.rotates_color(stream) for stream in self.codestreams)
 
 

@@ -102,16 +102,16 @@ def _inflate(compressed: bytes, size: int, name: str) -> bytes:
 
 
 def _profile(chunk: bytes | None, name: str) -> bytes | None:
-    """The colour profile, without its name, which means nothing."""
+    """The color profile, without its name, which means nothing."""
     if chunk is None:
         return None
     machine = zlib.decompressobj()
     try:
         profile = machine.decompress(chunk.partition(b"\x00")[2][1:], _MAX_PROFILE)
     except zlib.error as error:
-        raise FingerprintError(f"{name} has a damaged colour profile ({error}): save it again") from error
+        raise FingerprintError(f"{name} has a damaged color profile ({error}): save it again") from error
     if not machine.eof:
-        raise FingerprintError(f"{name} has a colour profile that ends early or is above the limit: save it again")
+        raise FingerprintError(f"{name} has a color profile that ends early or is above the limit: save it again")
     return profile
 
 

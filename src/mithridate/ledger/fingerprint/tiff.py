@@ -76,7 +76,7 @@ def _labels(page: Image.Image, tags: Mapping[int, Any], name: str) -> dict[str, 
     if mode not in _SAMPLE_BITS or max(bits) > _SAMPLE_BITS[mode]:
         raise FingerprintError(
             f"{name} has samples of {max(bits)} bits in {len(bits)} channels, of which the decoder would drop some: "
-            "save them as one grey image a channel"
+            "save them as one gray image a channel"
         )
     photometric, orientation, profile = (tags.get(tag) for tag in (_PHOTOMETRIC, _ORIENTATION, _PROFILE))
     palette = page.getpalette("RGB") if mode == "P" else None

@@ -46,7 +46,7 @@ class Frames:
 
 
 def read_frames(image: OpenedDicom | OpenedRaster, data: bytes, name: str) -> Frames:
-    """All frames as stored: sample values, not yet rescaled or windowed; colour as RGB; signed where it is signed.
+    """All frames as stored: sample values, not yet rescaled or windowed; color as RGB; signed where it is signed.
 
     Raises GateRefusal when no decoder reads them.
     """
@@ -89,7 +89,7 @@ def _samples(words: Samples, layout: PixelLayout) -> Samples:
 
 
 def _decoded(image: OpenedDicom, layout: PixelLayout, name: str) -> Frames:
-    """Frames through a decoding library: lossy streams, and colour that has to be turned into RGB."""
+    """Frames through a decoding library: lossy streams, and color that has to be turned into RGB."""
     from pydicom.dataset import FileMetaDataset
     from pydicom.pixels.decoders.base import get_decoder
     from pydicom.pixels.utils import pixel_array
