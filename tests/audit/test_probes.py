@@ -50,3 +50,21 @@ def test_a_model_that_does_not_move_has_no_slope(examples: Examples) -> None:
     with torch.no_grad():
         module.weights.zero_()
     assert error(module, examples) is None
+
+
+class Bent(nn.Module):
+    """A wave across the image, fast enough to turn around within one gray level."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weights = nn.Parameter(torch.randn(16, 16, generator=torch.Generator().manual_seed(0)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        score = torch.sin(50 * (x[:, 0] * self.weights).sum((1, 2)))
+        return torch.stack([-score, score], 1)
+
+
+def test_a_function_that_bends_within_a_gray_level_hides_nothing(examples: Examples) -> None:
+    bent = error(Bent(), examples)
+    assert bent is not None
+    assert bent < 0.2

@@ -114,10 +114,10 @@ def real_plan(
         seed=seed,
         tasks=tuple(
             TaskPlan(
-                data=str(file),
+                data=str(file.resolve()),
                 limit=limit,
-                victim=str(model_folder(out, task, "victim")),
-                surrogates=(str(model_folder(out, task, "surrogate")),),
+                victim=str(model_folder(out, task, "victim").resolve()),
+                surrogates=(str(model_folder(out, task, "surrogate").resolve()),),
             )
             for task, file in catalogs.items()
         ),
