@@ -19,7 +19,7 @@ from mithridate.imaging.sources.real import real_catalogs
 from mithridate.imaging.training import Recipe, train
 
 ROLES = ("victim", "surrogate")
-DOSES = (0.0005,)
+DOSES = (0.003,)
 
 
 @dataclass(frozen=True)
