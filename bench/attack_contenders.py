@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import torch
 from attack_subjects import Subject
@@ -14,6 +17,17 @@ from mithridate.imaging.engine.scout import Scout, fast_model, run_scouted
 from mithridate.imaging.engine.sweep import sweep
 from mithridate.models.torch_module import TorchModel
 from mithridate.seeds import ExampleRandom
+
+MODULES = {
+    "torchattacks": ("torchattacks",),
+    "foolbox": ("foolbox",),
+    "art": ("art.attacks.evasion", "art.estimators.classification"),
+    "mithridate": (),
+}
+"""What a contender's library imports, which is not part of its time."""
+
+QUERIES = 10
+"""Questions of the square attack for each step of the gradient attacks beside it, on two classes."""
 
 
 def _ours(subject: Subject, attack: object, kernel_batch: int, factors: tuple[float, ...] = ()) -> Tensor:
@@ -41,11 +55,11 @@ def mithridate_verdict(subject: Subject, steps: int) -> Tensor:
 
 
 def mithridate_sweep(subject: Subject, steps: int) -> Tensor:
-    return _ours(subject, _pgd(subject, steps, False), 128, (0.2, 0.4, 0.6, 0.8, 1.0))
+    return _ours(subject, _pgd(subject, steps, False), 32, (0.2, 0.4, 0.6, 0.8, 1.0))
 
 
 def mithridate_largest(subject: Subject, steps: int) -> Tensor:
-    return _ours(subject, _pgd(subject, steps, True), 128)
+    return _ours(subject, _pgd(subject, steps, True), 32)
 
 
 def mithridate_standard(subject: Subject, steps: int) -> Tensor:
@@ -56,6 +70,10 @@ def mithridate_cheap_to_dear(subject: Subject, steps: int) -> Tensor:
     return _ours(subject, CheapToDear(steps, 9, 50 * steps), 128)
 
 
+def mithridate_strength(subject: Subject, steps: int) -> Tensor:
+    return _ours(subject, CheapToDear(steps, 9, QUERIES * steps), 32)
+
+
 def torchattacks_pgd(subject: Subject, steps: int) -> Tensor:
     import torchattacks
 
@@ -63,27 +81,81 @@ def torchattacks_pgd(subject: Subject, steps: int) -> Tensor:
     return torch.cat([attack(*part) for part in _parts(subject, 16)])
 
 
+def torchattacks_strength(subject: Subject, steps: int) -> Tensor:
+    """Its AutoAttack but for the targeted APGD, whose loss needs four classes."""
+    import torchattacks
+
+    common = {"eps": subject.epsilon, "norm": "Linf", "seed": 0}
+    attacks = (
+        torchattacks.APGD(subject.module, loss="ce", steps=steps, **common),
+        torchattacks.FAB(subject.module, steps=steps, n_restarts=1, n_classes=subject.classes, **common),
+        torchattacks.Square(subject.module, n_queries=QUERIES * steps, **common),
+    )
+    return _each_in_turn(subject, *(lambda x, y, attack=attack: attack(x, y) for attack in attacks))
+
+
+def _foolbox(subject: Subject) -> Any:
+    import foolbox
+
+    return foolbox.PyTorchModel(subject.module, bounds=(0, 1), device="cpu")
+
+
 def foolbox_pgd(subject: Subject, steps: int) -> Tensor:
     import foolbox
 
-    model = foolbox.PyTorchModel(subject.module, bounds=(0, 1), device="cpu")
+    model = _foolbox(subject)
     attack = foolbox.attacks.LinfPGD(abs_stepsize=subject.epsilon / 4, steps=steps)
     return torch.cat([attack(model, x, y, epsilons=subject.epsilon)[1] for x, y in _parts(subject, 16)])
 
 
-def art_pgd(subject: Subject, steps: int) -> Tensor:
-    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+def foolbox_strength(subject: Subject, steps: int) -> Tensor:
+    """Its strongest on two classes: PGD, the minimum-norm search, DeepFool."""
+    import foolbox
+
+    model, e = _foolbox(subject), subject.epsilon
+    attacks = (
+        foolbox.attacks.LinfPGD(steps=steps, rel_stepsize=2.5 / steps),
+        foolbox.attacks.LInfFMNAttack(steps=steps),
+        foolbox.attacks.LinfDeepFoolAttack(steps=steps),
+    )
+    return _each_in_turn(subject, *(lambda x, y, a=a: a(model, x, y, epsilons=e)[1] for a in attacks))
+
+
+def _art(subject: Subject) -> Any:
     from art.estimators.classification import PyTorchClassifier
 
     shape = tuple(subject.images.shape[1:])
-    model = PyTorchClassifier(
+    return PyTorchClassifier(
         subject.module, nn.CrossEntropyLoss(), shape, subject.classes, clip_values=(0.0, 1.0), device_type="cpu"
     )
+
+
+def art_pgd(subject: Subject, steps: int) -> Tensor:
+    from art.attacks.evasion import ProjectedGradientDescentPyTorch
+
+    model = _art(subject)
     attack = ProjectedGradientDescentPyTorch(
         model, eps=subject.epsilon, eps_step=subject.epsilon / 4, max_iter=steps, num_random_init=1, batch_size=16,
         verbose=False,
     )  # fmt: skip
     return torch.from_numpy(np.asarray(attack.generate(subject.images.numpy(), subject.labels.numpy())))
+
+
+def art_strength(subject: Subject, steps: int) -> Tensor:
+    """APGD and the square attack, which its AutoAttack would choose on two classes."""
+    from art.attacks.evasion import AutoProjectedGradientDescent, SquareAttack
+
+    model, e = _art(subject), subject.epsilon
+    attacks = (
+        AutoProjectedGradientDescent(
+            model, eps=e, eps_step=2 * e, max_iter=steps, nb_random_init=1, batch_size=32, loss_type="cross_entropy",
+            verbose=False,
+        ),
+        SquareAttack(model, eps=e, max_iter=QUERIES * steps, batch_size=32, verbose=False),
+    )  # fmt: skip
+    return _each_in_turn(
+        subject, *(lambda x, y, a=a: torch.from_numpy(np.asarray(a.generate(x.numpy(), y.numpy()))) for a in attacks)
+    )
 
 
 def torchattacks_standard(subject: Subject, steps: int) -> Tensor:
@@ -108,4 +180,18 @@ def _parts(subject: Subject, size: int) -> list[tuple[Tensor, Tensor]]:
     return list(zip(subject.images.split(size), subject.labels.split(size), strict=True))
 
 
-PGDS = (torchattacks_pgd, foolbox_pgd, art_pgd)
+def _each_in_turn(subject: Subject, *attacks: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+    """What fools first, each attack on what the ones before it left.  The peers' changes are cut to epsilon, which
+    costs them nothing but their rounding."""
+    found, pending = subject.images.clone(), torch.arange(len(subject.images))
+    for attack in attacks:
+        fallen = []
+        for rows in pending.split(32):
+            x, y = subject.images[rows], subject.labels[rows]
+            moved = attack(x, y).detach().clamp(x - subject.epsilon, x + subject.epsilon).clamp(0, 1)
+            with torch.no_grad():
+                wrong = subject.module(moved).argmax(1) != y
+            found[rows[wrong]] = moved[wrong]
+            fallen.append(wrong)
+        pending = pending[~torch.cat(fallen)] if len(pending) else pending
+    return found

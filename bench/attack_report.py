@@ -4,36 +4,45 @@ from __future__ import annotations
 
 import argparse
 
-from attacks import COMMAND, GIGAFLOPS_A_STEP, Outcome, apart, matmul_rate, measure
+from attack_models import KINDS, MODALITIES
+from attack_trials import Trials
 from record import Measurement
 
+COMMAND = "make bench-attacks"
 PEERS = ("torchattacks_pgd", "foolbox_pgd", "art_pgd")
+GIGAFLOPS_A_STEP = 2 * 2 * 4.09
+"""ResNet-50 at 224 px: 4.09 billion multiply-adds forward, as many for the input's gradient, two operations each."""
 
 
-def pgd(arguments: argparse.Namespace) -> list[Measurement]:
+def pgd(arguments: argparse.Namespace, trials: Trials) -> list[Measurement]:
     """PGD on ResNet-50: all steps for all, and to a verdict."""
-    runs = _run(arguments, "resnet", arguments.images, arguments.steps, "mithridate_pgd", "mithridate_verdict", *PEERS)
+    images, steps = arguments.images, arguments.steps
+    runs = trials.outcomes("resnet", images, steps, "mithridate_pgd", "mithridate_verdict", *PEERS)
     ours, verdict, peers = runs["mithridate_pgd"], runs["mithridate_verdict"], [runs[name] for name in PEERS]
     fastest, leanest = min(p.seconds for p in peers), min(p.memory for p in peers)
-    rate = apart(matmul_rate, arguments.threads)
-    reached = GIGAFLOPS_A_STEP * arguments.images * arguments.steps / ours.seconds
+    rate = trials.matmul_rate()
+    reached = GIGAFLOPS_A_STEP * images * steps / ours.seconds
     print(f"bfloat16 matrix products {rate:.0f} GFLOP/s; PGD {reached:.0f} GFLOP/s")
-    name = f"PGD-{arguments.steps}, ResNet-50, 224 px, {arguments.images} images"
+    name = f"PGD-{steps}, ResNet-50, 224 px, {images} images"
     best_loss = max(p.loss for p in peers)
     return [
+        Measurement(f"{name}: ours, all steps", ours.seconds, None, "s", False, COMMAND),
+        Measurement(f"{name}: fastest peer, all steps", fastest, None, "s", False, COMMAND),
         _ratio(f"{name}, all steps: fastest peer's time over ours", fastest / ours.seconds, 2.5),
         _ratio(f"{name}, all steps: our final loss over the best peer's", ours.loss / best_loss, 0.99),
         _ratio(f"{name}, to a verdict: fastest peer's time over ours", fastest / verdict.seconds, 8),
         _points(f"{name}, to a verdict: success below the best peer's", max(p.fooled for p in peers) - verdict.fooled),
         _ratio(f"{name}: memory over the leanest peer's", ours.memory / leanest, 1, higher=False),
+        Measurement(f"{name}: this machine's bfloat16 matrix rate", rate, None, "GFLOP/s", True, COMMAND),
         Measurement(f"{name}: of this machine's bfloat16 matrix rate", 100 * reached / rate, 25, "%", True, COMMAND),
     ]
 
 
-def ensemble(arguments: argparse.Namespace) -> list[Measurement]:
+def ensemble(arguments: argparse.Namespace, trials: Trials) -> list[Measurement]:
     """The standard ensemble on an adversarially trained network with ten classes."""
     names = ("mithridate_standard", "mithridate_cheap_to_dear", "torchattacks_standard")
-    runs = _run(arguments, "digits", arguments.digits, arguments.ensemble_steps, *names)
+    # A network for 8 x 8 pixels has nothing to share: threads would only wait for one another.
+    runs = trials.outcomes("digits", arguments.digits, arguments.ensemble_steps, *names, threads=1)
     ours, quick, peer = (runs[name] for name in names)
     name = (
         f"standard ensemble, {arguments.ensemble_steps} steps, adversarially trained digits, {arguments.digits} images"
@@ -41,28 +50,36 @@ def ensemble(arguments: argparse.Namespace) -> list[Measurement]:
     return [
         _ratio(f"{name}, published order: torchattacks' time over ours", peer.seconds / ours.seconds, 3),
         _ratio(f"{name}, cheap to dear: torchattacks' time over ours", peer.seconds / quick.seconds, None),
+        Measurement(f"{name}: torchattacks' robust accuracy", 100 * (1 - peer.fooled), None, "%", False, COMMAND),
         _points(f"{name}, published order: our robust accuracy above torchattacks'", peer.fooled - ours.fooled),
         _points(f"{name}, cheap to dear: our robust accuracy above torchattacks'", peer.fooled - quick.fooled),
     ]
 
 
-def sweep(arguments: argparse.Namespace) -> list[Measurement]:
-    """Five sizes of epsilon on the adversarially trained network, against all steps of the largest alone."""
+def sweep(arguments: argparse.Namespace, trials: Trials) -> list[Measurement]:
+    """Five sizes of epsilon on an adversarially trained network, against all steps of the largest alone."""
     names = ("mithridate_sweep", "mithridate_largest")
-    runs = _run(arguments, "digits", arguments.digits, arguments.steps, *names)
+    runs = trials.outcomes("chest-trained", arguments.strength_images, arguments.steps, *names)
     ratio = runs["mithridate_sweep"].seconds / runs["mithridate_largest"].seconds
     return [_ratio("five sizes of epsilon, PGD: time over the largest alone", ratio, 1.6, higher=False)]
 
 
-def _run(arguments: argparse.Namespace, subject: str, count: int, steps: int, *names: str) -> dict[str, Outcome]:
-    found = {}
-    for name in names:
-        found[name] = one = apart(measure, name, subject, count, steps, arguments.threads)
-        print(
-            f"{name:28} {one.seconds:8.1f} s  fooled {one.fooled:6.1%}  loss {one.loss:8.4f}  "
-            f"beyond epsilon {one.violation:+.1e}  {one.memory:.2f} GiB",
-            flush=True,
-        )
+def strength(arguments: argparse.Namespace, trials: Trials) -> list[Measurement]:
+    """Robust accuracy on six models, each library with the strongest that it has for two classes."""
+    found = []
+    count, steps = arguments.strength_images, arguments.strength_steps
+    names = tuple(f"{library}_strength" for library in ("mithridate", "torchattacks", "foolbox", "art"))
+    for subject in (f"{modality}-{kind}" for modality in MODALITIES for kind in KINDS):
+        runs = trials.outcomes(subject, count, steps, *names)
+        ours, peers = runs[names[0]], {name: runs[name] for name in names[1:]}
+        title = f"strength, {subject}, {count} images, {steps} steps"
+        best = max(p.fooled for p in peers.values())
+        seconds = ", ".join(f"{name.removesuffix('_strength')} {p.seconds:.0f} s" for name, p in peers.items())
+        print(f"{subject}: ours {ours.seconds:.0f} s, {seconds}")
+        found += [
+            Measurement(f"{title}: our robust accuracy", 100 * (1 - ours.fooled), None, "%", False, COMMAND),
+            _points(f"{title}: our robust accuracy above the strongest peer's", best - ours.fooled),
+        ]
     return found
 
 

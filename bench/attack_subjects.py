@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
+from attack_models import file_of, train_adversarially
 from torch import Tensor, nn
 
 
@@ -20,7 +22,15 @@ class Subject:
     epsilon: float
 
 
-def resnet(count: int) -> Subject:
+def subject(name: str, count: int, folder: Path) -> Subject:
+    """The subject called "resnet", "digits", or the name of a model that `attack_models.prepare` left in `folder`; its
+    first `count` images."""
+    if name == "resnet":
+        return _resnet(count)
+    return _digits(count) if name == "digits" else _kept(file_of(folder, name), count)
+
+
+def _resnet(count: int) -> Subject:
     """ResNet-50 at 224 px, weights as initialized (speed does not depend on them), batch statistics settled."""
     import torchvision
 
@@ -35,8 +45,8 @@ def resnet(count: int) -> Subject:
     return Subject(module, images, labels, 2, 0.01)
 
 
-def digits(count: int, epsilon: float = 0.15, epochs: int = 12) -> Subject:
-    """A network trained adversarially (Madry et al.: PGD-5 on every batch) on scikit-learn's handwritten digits."""
+def _digits(count: int, epsilon: float = 0.15) -> Subject:
+    """A network trained adversarially on scikit-learn's handwritten digits."""
     from sklearn.datasets import load_digits
 
     torch.manual_seed(0)
@@ -45,31 +55,25 @@ def digits(count: int, epsilon: float = 0.15, epochs: int = 12) -> Subject:
     y = torch.from_numpy(data.target.astype(np.int64))
     order = torch.randperm(len(x))
     x, y = x[order], y[order]
-    train_x, train_y, test_x, test_y = x[:1300], y[:1300], x[1300:], y[1300:]
     module = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1), nn.BatchNorm2d(32), nn.ReLU(),
         nn.Conv2d(32, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.MaxPool2d(2),
         nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(),
         nn.Flatten(), nn.Linear(64 * 16, 10),
     )  # fmt: skip
-    optimizer = torch.optim.Adam(module.parameters(), 2e-3)
-    for _ in range(epochs):
-        for rows in torch.randperm(len(train_x)).split(130):
-            clean, label = train_x[rows], train_y[rows]
-            module.eval()
-            moved = (clean + (torch.rand_like(clean) * 2 - 1) * epsilon).clamp(0, 1)
-            for _ in range(5):
-                moved.requires_grad_(True)
-                (g,) = torch.autograd.grad(nn.functional.cross_entropy(module(moved), label), moved)
-                moved = (moved.detach() + epsilon / 2 * g.sign()).clamp(clean - epsilon, clean + epsilon).clamp(0, 1)
-            module.train()
-            optimizer.zero_grad()
-            nn.functional.cross_entropy(module(moved), label).backward()
-            optimizer.step()
-    module.eval()
+    train_adversarially(module, x[:1300], y[:1300], epsilon, 12, batch=130, rate=2e-3)
     with torch.no_grad():
-        right = module(test_x).argmax(1) == test_y
-    return Subject(module, test_x[right][:count], test_y[right][:count], 10, epsilon)
+        right = module(x[1300:]).argmax(1) == y[1300:]
+    return Subject(module, x[1300:][right][:count], y[1300:][right][:count], 10, epsilon)
 
 
-SUBJECTS = {"resnet": resnet, "digits": digits}
+def _kept(file: Path, count: int) -> Subject:
+    from mithridate.imaging.networks import Normalization, build
+
+    held = torch.load(file, weights_only=True)
+    normalization = Normalization(*(tuple(part) for part in held["normalization"]))
+    module = build(
+        held["architecture"], channels=held["channels"], head=held["head"], normalization=normalization
+    ).eval()
+    module.load_state_dict(held["state"])
+    return Subject(module, held["images"][:count], held["labels"][:count], 2, held["epsilon"])

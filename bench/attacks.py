@@ -1,46 +1,29 @@
 """`make bench-attacks`: the attack engine beside torchattacks, Foolbox and ART, on the same models and images.
 
 The peers live in a virtual environment of their own (they pin other versions); this script makes it, starts itself
-again inside it, and runs every contender in a fresh process, one after the other.
+again inside it, and runs every contender in a fresh process, one after the other.  A section is written down as soon as
+it is measured; a run that was stopped goes on with the contender that it stopped at.
 """
 
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
-import resource
 import subprocess
 import sys
-import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
-COMMAND = "make bench-attacks"
 PACKAGES = (
     "torch==2.14.1",
     "torchvision==0.29.1",
     "torchattacks==3.5.1",
     "foolbox==3.3.4",
     "adversarial-robustness-toolbox==1.20.1",
+    "packaging",  # ART asks for it and does not say so
+    "monai==1.6.1",
 )
-GIGAFLOPS_A_STEP = 2 * 2 * 4.09
-"""ResNet-50 at 224 px: 4.09 billion multiply-adds forward, as many for the input's gradient, two operations each."""
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """Seconds of the attack alone; part of the images fooled and mean cross-entropy, in float32 on the model itself;
-    how far the largest change goes beyond epsilon; most memory of the process in GiB."""
-
-    seconds: float
-    fooled: float
-    loss: float
-    violation: float
-    memory: float
+SECTIONS = ("pgd", "ensemble", "sweep", "strength")
 
 
 def inside(folder: Path) -> None:
@@ -55,71 +38,38 @@ def inside(folder: Path) -> None:
     os.execve(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]], environment)
 
 
-def measure(contender: str, subject: str, count: int, steps: int, threads: int) -> Outcome:
-    """Run one contender in this process."""
-    import torch
-
-    torch.set_num_threads(threads)
-    import attack_contenders
-    from attack_subjects import SUBJECTS
-
-    made = SUBJECTS[subject](count)
-    torch.manual_seed(0)
-    started = time.perf_counter()
-    images = getattr(attack_contenders, contender)(made, steps).detach()
-    seconds = time.perf_counter() - started
-    with torch.no_grad():
-        logits = torch.cat([made.module(part) for part in images.split(16)])
-    return Outcome(
-        seconds=seconds,
-        fooled=float((logits.argmax(1) != made.labels).float().mean()),
-        loss=float(torch.nn.functional.cross_entropy(logits, made.labels)),
-        violation=float((images - made.images).abs().max()) - made.epsilon,
-        memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
-    )
-
-
-def matmul_rate(threads: int) -> float:
-    """The machine's own bfloat16 matrix rate, GFLOP/s: the best of five products of 2048 x 2048."""
-    import torch
-
-    torch.set_num_threads(threads)
-    a = torch.randn(2048, 2048).bfloat16()
-    seconds = []
-    for _ in range(5):
-        started = time.perf_counter()
-        a @ a
-        seconds.append(time.perf_counter() - started)
-    return 2 * 2048**3 / min(seconds) / 1e9
-
-
-def apart(function: Callable[..., Any], *arguments: object) -> Any:
-    """In a fresh process, so that memory and caches are its own."""
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        return pool.apply(function, arguments)
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--peers", type=Path, default=ROOT / "runs" / "bench-attacks", help="the peers' environment")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "runs" / "bench-attacks", help="models and unfinished measurements"
+    )
+    parser.add_argument("--peers", type=Path, help="the peers' environment (default: peers in --folder)")
     parser.add_argument("--images", type=int, default=16, help="images of ResNet-50 at 224 px")
-    parser.add_argument("--digits", type=int, default=128, help="images of the adversarially trained network")
+    parser.add_argument("--digits", type=int, default=128, help="images of the network with ten classes")
+    parser.add_argument("--strength-images", type=int, default=64, help="images of each of the six models, at most 96")
     parser.add_argument("--steps", type=int, default=20, help="steps of PGD")
     parser.add_argument("--ensemble-steps", type=int, default=100, help="steps of each attack of the ensemble")
+    parser.add_argument("--strength-steps", type=int, default=40, help="steps of each attack on the six models")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="kernel threads of every contender")
-    parser.add_argument("--only", choices=("pgd", "ensemble", "sweep"), help="one section; nothing is written")
+    parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="some sections only")
     arguments = parser.parse_args()
-    inside(arguments.peers)
+    peers = arguments.peers or arguments.folder / "peers"
+    if {"strength", "sweep"} & set(arguments.only) and Path(sys.prefix).resolve() != peers.resolve():
+        from attack_models import prepare
 
-    from attack_report import ensemble, pgd, sweep
+        prepare(arguments.folder)
+    inside(peers)
+
+    import attack_report
+    from attack_trials import Trials
     from record import record
 
-    found = []
-    for section in (pgd, ensemble, sweep):
-        if arguments.only in (None, section.__name__):
-            found += section(arguments)
-    if arguments.only is None:
-        record(found)
+    trials = Trials(arguments.folder, arguments.threads)
+    for name in SECTIONS:
+        if name in arguments.only:
+            record(getattr(attack_report, name)(arguments, trials))
+    if set(arguments.only) == set(SECTIONS):
+        trials.forget()
 
 
 if __name__ == "__main__":

@@ -8,10 +8,8 @@ virtual environment of its own below a temporary folder, or taken from the Pytho
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +22,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
+from ledger_environment import python_with
 from pydicom import Dataset, dcmread
 from pydicom.uid import ImplicitVRLittleEndian, JPEG2000Lossless, RLELossless, generate_uid
 
@@ -221,22 +220,6 @@ def c2pa_peer(python: Path, folder: Path) -> Peer:
     return Peer(C2PA, C2PA_VERSION, sign, accepts)
 
 
-def find_c2pa(folder: Path, *, install: bool) -> Path | None:
-    """A Python that has c2pa-health-imaging: the one named, or a new virtual environment; None where there is none."""
-    if PYTHON_VARIABLE in os.environ:
-        return Path(os.environ[PYTHON_VARIABLE])
-    if not install:
-        return None
-    python = folder / "bin" / "python"
-    wanted = f"{C2PA}=={C2PA_VERSION}"
-    try:
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True, capture_output=True)
-        subprocess.run([python, "-m", "pip", "install", "--quiet", wanted], check=True, capture_output=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return python
-
-
 def page(found: Mapping[str, Mapping[str, bool]], versions: Mapping[str, str], missing: Sequence[str]) -> str:
     """The table as a page of the manual."""
     names = list(found)
@@ -286,7 +269,7 @@ def main() -> None:
                 peers.append(peer)
         if len(peers) == 1:
             missing.append("dcmsign")
-        python = find_c2pa(folder / "venv", install=True)
+        python = python_with(f"{C2PA}=={C2PA_VERSION}", PYTHON_VARIABLE, folder / "venv")
         if python is None:
             missing.append(C2PA)
         else:

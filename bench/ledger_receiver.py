@@ -88,6 +88,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--images", type=int, default=100, help="sent by each sender in each round")
+    parser.add_argument("--dry", action="store_true", help="print, do not record")
     arguments = parser.parse_args()
     found = []
     server = bare()
@@ -108,7 +109,8 @@ def main() -> None:
                     found.append(Measurement(name, ours, None, "images/s", True, COMMAND))
                     found.append(Measurement(f"{name}, to bare pynetdicom", ours / stock, target, "x", True, COMMAND))
     server.shutdown()
-    record(found)
+    if not arguments.dry:
+        record(found)
 
 
 if __name__ == "__main__":

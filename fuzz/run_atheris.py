@@ -7,6 +7,7 @@ Bytes that break a target are written to the current folder; give their file as 
 from __future__ import annotations
 
 import sys
+import tempfile
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -22,10 +23,16 @@ def main() -> None:
     if len(sys.argv) < 2 or sys.argv[1] not in TARGETS:
         sys.exit(f"name a target: {', '.join(TARGETS)}")
     target, originals = TARGETS[sys.argv.pop(1)]
-    for data in originals():
+
+    def one_input(data: bytes) -> None:
         target(data)
-    atheris.Setup(sys.argv, target)
-    atheris.Fuzz()
+
+    with tempfile.TemporaryDirectory() as seeds:
+        for number, data in enumerate(originals()):
+            one_input(data)
+            (Path(seeds) / f"{number}").write_bytes(data)
+        atheris.Setup([*sys.argv, seeds], one_input)
+        atheris.Fuzz()
 
 
 if __name__ == "__main__":

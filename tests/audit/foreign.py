@@ -19,15 +19,16 @@ TILT = 0.1
 """How far each half lies from the middle gray; the linear boundary is so far away in Linf."""
 
 
-def save_catalog(folder: Path, n: int = 24) -> Path:
-    """n gray images of SIZE x SIZE, every other one positive (bright on the left), as 8-bit PNG."""
+def save_catalog(folder: Path, n: int = 24, train: int = 0) -> Path:
+    """n gray images of SIZE x SIZE, every other one positive (bright on the left), as 8-bit PNG; the first `train` of
+    them for training, the others for testing."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for i in range(n):
         noise = generator(5, i).uniform(-0.02, 0.02, (SIZE, SIZE))
         x = 0.5 + (1 if i % 2 else -1) * TILT * pattern() + noise
         Image.fromarray(np.rint(x * 255).astype(np.uint8)).save(folder / f"{i:02d}.png")
-        rows.append((f"i{i:02d}", f"{i:02d}.png", i % 2, f"g{i:02d}", "test"))
+        rows.append((f"i{i:02d}", f"{i:02d}.png", i % 2, f"g{i:02d}", "train" if i < train else "test"))
     table = pd.DataFrame(rows, columns=["id", "path", "label", "group", "split"])
     file = folder / "catalog.parquet"
     Catalog(table, TASKS["chest"], folder, "test", "by hand", 0).save(file)

@@ -87,6 +87,11 @@ def probe(**changes: Any) -> dict[str, Any]:
     return {"model": replace(PROBE, **changes)}
 
 
+def seen(**options: Any) -> CellEvidence:
+    """A white-box attack with these options for its gradient, that fooled nothing."""
+    return cell("white-box", set(), parameters={"attack": "pgd", "loss": "margin", "gradient": options})
+
+
 def survivors(**changes: Any) -> dict[str, Any]:
     return {"survivors": (replace(HELD, **changes),)}
 
@@ -108,10 +113,17 @@ def violated(value: float) -> CellEvidence:
         (6, evidence(canaries=0)),
         (7, evidence(**probe(spread=0.01))),
         (8, evidence(**probe(mislabeled="every row adds up to 1"))),
+        # One budget is attacked through the randomness, the other is not.
+        (7, evidence(seen(samples=20), cell("white-box", set(), 0.02), **probe(spread=0.01))),
+        (7, evidence(seen(backward="straight-through"), **probe(spread=0.01))),
         (9, evidence(**probe(zero=("e3",)))),
+        (9, evidence(seen(samples=20), **probe(zero=("e3",)))),
+        (19, evidence(seen(samples=20), **probe(slope_error=0.9))),
         (9, evidence(**probe(broken=("e3",)))),
         (11, evidence(**survivors(gradient_free=1))),
         (11, evidence(cell("white-box", {1}), cell("other", {1, 2}, attack="square"))),
+        (11, evidence(cell("white-box", {1}), cell("other", {1, 2}, attack="finite-differences"))),
+        (11, evidence(cell("white-box", {1}), cell("other", {1, 2}, attack="boundary"))),
         (12, evidence(cell("white-box", {1, 2}), cell("black-box", {2, 3}))),
         (12, evidence(cell("white-box", {1, 2}), cell("noise", {4}, 0.005, "noise"))),
         (13, evidence(**survivors(single_step=1))),
@@ -144,6 +156,9 @@ def test_unsound_evidence_fails(number: int, made: Evidence) -> None:
         (9, evidence(cell("white-box", {3}), **probe(zero=("e3",))), "warn"),  # fooled all the same
         (9, evidence(**probe(starved=("e3",))), "warn"),
         (9, evidence(**probe(white_box=False, zero=None, broken=None, starved=None)), "not applicable"),
+        (7, evidence(seen(samples=20), **probe(spread=0.01)), "warn"),
+        (9, evidence(seen(backward="straight-through"), **probe(zero=("e3",))), "warn"),
+        (19, evidence(seen(backward="surrogate"), **probe(slope_error=0.9)), "warn"),
         (10, evidence(cell("white-box", set(), parameters={"loss": "dlr"})), "warn"),
         (12, evidence(cell("white-box", {1, 2}), cell("noise", {4}, 0.5, "noise")), "not applicable"),
         (13, evidence(cell("white-box", set(), attack="fgsm")), "warn"),

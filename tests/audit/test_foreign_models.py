@@ -189,7 +189,7 @@ def die_first(arguments: tuple[str, Any]) -> Any:
 def test_a_killed_workers_shard_is_done_again(catalog: Path, tmp_path: Path) -> None:
     from mithridate.audit.cells import CLEAN
     from mithridate.audit.executors import run_processes
-    from mithridate.audit.shards import jobs_of
+    from mithridate.audit.jobs import jobs_of
 
     made = plan(catalog, linear_plan(linear_onnx(tmp_path / "m.onnx")), [{**PGD, "budget": {"linf": 0.02}}])
     jobs = jobs_of(made, made.tasks[0], CLEAN, 24, tmp_path / "run", None)

@@ -47,7 +47,16 @@ def test_watch_counts_days_from_the_first_claim() -> None:
     found = watch(providers, days, z, Cusum(0.5, 5.0))
     assert found.providers == ("a", "b")
     assert found.days == (13, None)  # 2.5 a day from day 11 on: above 5 on the third
+    assert found.claims == (13, None)
     assert found.detected == 0.5
+
+
+def test_claims_of_one_day_count_together() -> None:
+    providers, days = ["busy"] * 12, [0] * 4 + [1] * 4 + [5] * 4
+    found = watch(providers, days, [1.0] * 12, Cusum(0.5, 2.0))
+    # Four claims of 1 are a day of 2: 1.5 a day, above 2 on the second day that has claims.
+    assert (found.days, found.claims) == ((2,), (8,))
+    assert watch(providers, days, [1.0] * 12, Cusum(0.5, 4.0)).days == (6,)
 
 
 def test_limit_keeps_the_false_alarms_that_were_asked_for() -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from ledger.dicom_files import FOLDER, read, write
 from mithridate.cli import main
@@ -17,7 +19,6 @@ from mithridate.cli import main
 MR = FOLDER / "MR_small.dcm"
 RLE = FOLDER / "MR_small_RLE.dcm"
 CT = FOLDER / "CT_small.dcm"
-REPORT = FOLDER / "reportsi.dcm"
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,24 @@ def test_an_image_goes_in_and_is_known_again(run: Run, folder: Path, tmp_path: P
     assert run("verify", folder, MR, bad).code == 1, "one image that is not accepted is enough"
 
 
+def test_an_edited_picture_is_told_from_one_that_was_never_logged(run: Run, folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "eye.png"
+    pixels = np.random.default_rng(0).integers(0, 256, (8, 8), dtype=np.uint8)
+    Image.fromarray(pixels).save(file)
+    assert run("add", folder, file).code == 0
+    assert run("verify", folder, file).code == 0
+    pixels[3, 3] ^= 1
+    Image.fromarray(pixels).save(file)
+    changed = run("verify", folder, file)
+    assert (changed.code, changed.out.split()[0]) == (1, "MISMATCH")
+    assert "record: entry 2" in changed.out
+    elsewhere = file.rename(tmp_path / "other.png")
+    assert run("verify", folder, elsewhere).out.split()[0] == "UNKNOWN"
+    named = run("verify", folder, elsewhere, "--entry", 2, "--json")
+    assert (named.code, named.json[0]["verdict"], named.json[0]["entry"]) == (1, "MISMATCH", 2)
+    assert run("verify", folder, elsewhere, file, "--entry", 2).code == 2
+
+
 def test_two_words_make_a_ledger_that_takes_images(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "a ledger + more"
     assert run("init", folder).code == 0
@@ -94,13 +113,13 @@ def test_two_words_make_a_ledger_that_takes_images(run: Run, tmp_path: Path) -> 
 def test_adding_goes_on_where_it_stopped_and_names_what_it_refuses(run: Run, folder: Path, tmp_path: Path) -> None:
     images = tmp_path / "images" / "deep"
     images.mkdir(parents=True)
-    for path in (MR, REPORT):
-        shutil.copy(path, images)
+    shutil.copy(MR, images)
+    (images / "notes.txt").write_text("no image")
     first = run("add", folder, tmp_path / "images")
     assert first.code == 2
     assert "1 logged, 0 logged before, 1 refused" in first.out
-    assert "reportsi.dcm has no pixel data" in first.err
-    (images / REPORT.name).unlink()
+    assert "notes.txt is no DICOM, PNG, JPEG or TIFF file" in first.err
+    (images / "notes.txt").unlink()
     shutil.copy(CT, images)
     second = run("add", folder, tmp_path / "images", "--json")
     assert second.code == 0

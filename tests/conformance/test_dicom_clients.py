@@ -73,7 +73,11 @@ def call(name: str, *arguments: str | Path, succeeds: bool | None = True) -> str
 
 
 def test_echoscu_is_answered(house: House) -> None:
-    call("echoscu", "-aec", "LEDGER", "127.0.0.1", str(house.port))
+    said = call("echoscu", "-v", "-aec", "LEDGER", "127.0.0.1", str(house.port))
+    assert "Received Echo Response (Success)" in said
+    assert "Received Echo Response" not in call(
+        "echoscu", "-v", "-aec", "LEDGER", "127.0.0.1", str(free_port()), succeeds=False
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,9 +142,18 @@ def test_dcmsend_sends_a_folder_of_many_syntaxes(house: House, tmp_path: Path) -
         assert house.ledger.judge((FOLDER / name).read_bytes(), name).verdict in ACCEPTED, name
 
 
+def test_storescu_sends_a_report(house: House) -> None:
+    report = FOLDER / "reportsi.dcm"
+    call("storescu", "-aec", "LEDGER", "127.0.0.1", str(house.port), report)
+    assert house.ledger.judge(report.read_bytes(), report.name).verdict in ACCEPTED
+
+
 def test_a_refusal_reaches_the_sender_with_its_status_and_comment(house: House, tmp_path: Path) -> None:
     size = house.ledger.size
-    said = call("storescu", "-v", "127.0.0.1", str(house.port), FOLDER / "reportsi.dcm", succeeds=None)
+    empty = read("CT_small.dcm")
+    del empty.PixelData
+    (tmp_path / "empty.dcm").write_bytes(write(empty))
+    said = call("storescu", "-v", "127.0.0.1", str(house.port), tmp_path / "empty.dcm", succeeds=None)
     assert "0xc000" in said.lower() or "cannotunderstand" in said.lower(), said
     cut = tmp_path / "cut.dcm"
     cut.write_bytes(image(Rows=256))

@@ -14,6 +14,7 @@ BENCH = Path(__file__).resolve().parents[2] / "bench" / "ledger_peers.py"
 
 @pytest.fixture(scope="module")
 def peers() -> ModuleType:
+    sys.path.insert(0, str(BENCH.parent))  # it has helpers beside it
     spec = importlib.util.spec_from_file_location("ledger_peers", BENCH)
     assert spec is not None
     assert spec.loader is not None
@@ -49,7 +50,7 @@ def test_dcmsign_does_not_see_what_is_inserted_or_stripped(peers: ModuleType, tm
 
 
 def test_c2pa_health_imaging_does_not_see_attributes_beyond_its_profile(peers: ModuleType, tmp_path: Path) -> None:
-    python = peers.find_c2pa(tmp_path / "venv", install=False)
+    python = peers.python_with(peers.C2PA, peers.PYTHON_VARIABLE, tmp_path, install=False)
     if python is None:
         pytest.skip(f"{peers.PYTHON_VARIABLE} names no Python that has {peers.C2PA} {peers.C2PA_VERSION}")
     found = peers.judge(peers.c2pa_peer(python, tmp_path / "c2pa"), tmp_path / "work")

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from ledger.databases import PostgreSQL, postgresql
-from ledger.samples import ORIGIN
+from ledger.receipts import START
+from ledger.samples import ORIGIN, Device
 from mithridate.ledger.log import Ledger
 
 
@@ -40,3 +41,18 @@ def sqlite_ledger(tmp_path: Path) -> Iterator[Ledger]:
     """A new ledger, for what does not depend on the database."""
     with Ledger.create(tmp_path / "ledger", origin=ORIGIN) as made:
         yield made
+
+
+@pytest.fixture
+def device(ledger: Ledger) -> Device:
+    """A device that keeps its own key, enrolled."""
+    made = Device()
+    assert ledger.enroll(made.enrolment()).index == START - 1
+    return made
+
+
+@pytest.fixture
+def sqlite_device(sqlite_ledger: Ledger) -> Device:
+    made = Device()
+    sqlite_ledger.enroll(made.enrolment())
+    return made

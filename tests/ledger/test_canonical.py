@@ -16,6 +16,7 @@ SCALARS = st.one_of(
     st.booleans(),
     st.integers(-(2**64), 2**64 - 1),
     st.binary(max_size=300),
+    st.binary(min_size=31, max_size=33),  # digests, and what nearly is one
     st.text(st.characters(blacklist_categories=["Cs"]), max_size=40),
 )
 VALUES = st.recursive(

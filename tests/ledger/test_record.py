@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import hmac
 
 import pytest
 from hypothesis import given, settings
@@ -194,3 +195,9 @@ def test_commitments_depend_on_the_salt_the_group_the_name_and_the_value() -> No
     assert len({base[0], *(digests[0] for digests in others)}) == 6
     with pytest.raises(RecordError, match="salt"):
         commit(b"short", "identity", {})
+
+
+def test_a_commitment_is_an_hmac_over_domain_group_name_and_value() -> None:
+    salt = bytes(range(32))
+    message = b"mithridate/commitment/1\x00attributes/Rows\x00" + b"v" * 32
+    assert commit(salt, "attributes", {"Rows": b"v" * 32}) == (hmac.digest(salt, message, "sha256"),)

@@ -71,6 +71,28 @@ def linear_onnx(path: Path, *, scale: float = 8.0, batch: Any = "N", foreign: bo
     return save_onnx(path, nodes, {"flat": flat, "w": weight}, [batch, SIZE, SIZE, 1])
 
 
+def headed_onnx(path: Path, head: str) -> Path:
+    """Gray NCHW images -> the answer of `linear_onnx` under a head of this kind; with three classes, or findings, the
+    third is all but impossible."""
+    z = (pattern() * 8 / SIZE**2).reshape(-1, 1)
+    single = head in ("logit", "sigmoid")
+    weight = 2 * z if single else np.concatenate([-z, z, 0 * z], 1)
+    if head.startswith("multilabel"):
+        weight = 2 * weight
+    bias = np.array([0.0] if single else [0.0, 0.0, -9.0], dtype=np.float32)
+    nodes = [
+        helper.make_node("Reshape", ["x", "flat"], ["f"]),
+        helper.make_node("MatMul", ["f", "w"], ["m"]),
+        helper.make_node("Add", ["m", "b"], ["y" if "logit" in head else "l"]),
+    ]
+    if head == "softmax":
+        nodes.append(helper.make_node("Softmax", ["l"], ["y"], axis=1))
+    elif "logit" not in head:
+        nodes.append(helper.make_node("Sigmoid", ["l"], ["y"]))
+    flat = np.array([-1, SIZE * SIZE], dtype=np.int64)
+    return save_onnx(path, nodes, {"flat": flat, "w": weight, "b": bias}, ["N", 1, SIZE, SIZE])
+
+
 def linear_plan(path: Path, **changes: Any) -> dict[str, Any]:
     """How a plan describes `linear_onnx`."""
     return {

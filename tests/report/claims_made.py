@@ -4,7 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from mithridate.audit.claims.results import ClaimsCondition, ClaimsResults, DefenseResult, ScenarioResult, Stability
+from mithridate.audit.claims.results import (
+    ClaimsCondition,
+    ClaimsResults,
+    DefenseResult,
+    DriftResult,
+    DriftRow,
+    ScenarioResult,
+    Stability,
+)
 from mithridate.audit.results import Estimate
 
 
@@ -54,6 +62,25 @@ def defense(name: str, auc: float, burden: float = 0.0) -> DefenseResult:
     )
 
 
+def drift() -> DriftResult:
+    def row(who: str, found: float, **facts: Any) -> DriftRow:
+        plain: dict[str, Any] = {"attack": None, "share": 0.0, "days": None, "claims": None, "gained": 0.0}
+        return DriftRow(who=who, providers=20, found=estimate(found), **(plain | facts))  # type: ignore[arg-type]
+
+    return DriftResult(
+        allowance=0.5,
+        limit=6.2,
+        false_alarms=0.05,
+        days=180,
+        rows=(
+            row("honest", 0.05, days=90.0, claims=31.0),
+            row("abusive", 0.4, days=60.0, claims=20.0),
+            row("attack", 0.9, attack="beam, 2", share=1.0, days=20.0, claims=7.0, gained=9000.0),
+            row("attack", 0.1, attack="beam, 2", share=0.1, days=80.0, claims=30.0, gained=5000.0),
+        ),
+    )
+
+
 def made(**changes: Any) -> ClaimsResults:
     honest = {"classes": "AB", "k": 2, "gain": estimate(150.0, 80.0, 220.0), "class_shares": {"B": 1.0}}
     facts: dict[str, Any] = {
@@ -79,6 +106,7 @@ def made(**changes: Any) -> ClaimsResults:
             condition(defense="records", gain=estimate(200.0, 100.0, 300.0)),
         ),
         "stability": Stability(k=2, n=40, stable=estimate(0.85), unstable=4, uncertified=2),
+        "drift": drift(),
         "scenarios": (
             ScenarioResult(
                 name="Upcoded pneumonia",

@@ -36,6 +36,7 @@ class Identity:
     intended_use: str
     limits: str
     access: str
+    answers: str
 
     def describe(self) -> dict[str, Any]:
         """Plain data for `TaskResult.victim`."""
@@ -50,6 +51,7 @@ class Identity:
             "intended_use": self.intended_use,
             "limits": self.limits,
             "access": self.access,
+            "answers": self.answers,
         }
 
 
@@ -79,6 +81,7 @@ def from_card(network: Classifier, card: ModelCard, reference: str, kernel_batch
         intended_use=card.intended_use,
         limits=card.limits,
         access=opened.reason,
+        answers=opened.answer.describe(),
     )
 
 
@@ -100,6 +103,7 @@ def from_plan(plan: ModelPlan, opened: Opened, name: str, task: Task) -> Identit
         intended_use=plan.intended_use,
         limits="Stated by nobody: the model came without a card.",
         access=opened.reason,
+        answers=opened.answer.describe(),
     )
 
 

@@ -20,6 +20,7 @@ from mithridate.audit.attack_plans import (
 )
 from mithridate.audit.plan_files import read_plan
 from mithridate.budget import PAPER_EPSILON
+from mithridate.imaging.engine.fast import Precision
 from mithridate.models.description import PATHS, ModelPlan
 
 __all__ = [
@@ -63,12 +64,15 @@ class TaskPlan(Strict):
 
 
 class Execution(Strict):
-    """How the work is done; only `kernel_batch` is part of the numbers (their last digits)."""
+    """How the work is done; only `kernel_batch` and `precision` are part of the numbers."""
 
     executor: Literal["inline", "processes"] = "processes"
     workers: int | None = Field(None, ge=1, le=1024, description="default: the number of cores")
     shard: int = Field(32, ge=1, le=100_000, description="examples a shard: the unit of resume")
     kernel_batch: int = Field(16, ge=1, le=4096)
+    precision: Precision = Field(
+        "float32", description="bfloat16: attacks walk on a fast copy; the model itself confirms every success"
+    )
 
 
 class ChecksPlan(Strict):

@@ -13,7 +13,9 @@ from mithridate.errors import UserError
 P = TypeVar("P", bound=BaseModel)
 
 UNIONS = (
-    "noise", "fgsm", "pgd", "apgd", "square", "hop-skip-jump", "rotation", "str", "PhantomData", "folder", "model",
+    "noise", "fgsm", "pgd", "transfer", "apgd", "apgd-targeted", "fab", "deepfool", "minimum-norm", "carlini-wagner",
+    "standard-ensemble", "square", "finite-differences", "hop-skip-jump", "boundary", "rotation", "motion", "universal",
+    "patch", "str", "PhantomData", "folder", "model",
     "torch", "torchscript", "torch-export", "onnx", "keras", "scikit-learn", "http", "float", "tuple[float, ...]",
     "PopulationData", "FileData",
 )  # fmt: skip

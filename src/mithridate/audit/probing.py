@@ -10,12 +10,14 @@ from typing import Any
 import torch
 
 from mithridate import __version__
+from mithridate.audit.attacking import surrogate_of
 from mithridate.audit.cells import Cell
 from mithridate.audit.checks.evidence import CellEvidence, ModelProbe, SurvivorProbe
 from mithridate.audit.folder import RunFolder, read_json, write_json
+from mithridate.audit.jobs import Job, cell_name, fingerprint
 from mithridate.audit.plan import ChecksPlan
 from mithridate.audit.probes import probe_model
-from mithridate.audit.shards import Job, cell_name, fingerprint
+from mithridate.audit.seeing import Through
 from mithridate.audit.subject import Subject
 from mithridate.audit.survivors import probe_survivors, survivors_of
 from mithridate.budget import L2, Linf
@@ -78,6 +80,7 @@ def probe_file(job: ProbeJob, subject: Subject) -> Path:
             "checks": job.checks.model_dump(),
             "seed": job.base.seed,
             "kernel_batch": job.base.kernel_batch,
+            "precision": job.base.precision,
             "pictures": job.base.pictures,
             # A run that stopped and goes on has more findings, and other survivors.
             "shards": [sorted(f.name for f in folder.shards(cell_name(subject, c))) for c in job.cells],
@@ -130,6 +133,7 @@ def _survivors(
     return probe_survivors(
         cell=strongest.key,
         attack=cell.attack,
+        see=lambda attack: Through(attack, cell.gradient, surrogate_of(subject)),
         budget=cell.budget,
         model=model,
         judge=subject.model,

@@ -18,18 +18,22 @@ from mithridate.audit.canaries import run_canaries
 from mithridate.audit.cells import CLEAN, cells
 from mithridate.audit.executors import run_inline, run_processes, warm_up
 from mithridate.audit.folder import read_json, write_json
+from mithridate.audit.jobs import Job, fingerprint
 from mithridate.audit.plan import Plan, dump_plan
 from mithridate.audit.probing import ProbeJob, make_probes
 from mithridate.audit.results import Results
-from mithridate.audit.shards import Job, fingerprint, make_shard
+from mithridate.audit.shards import make_shard
 from mithridate.audit.subject import Subject, load_subject
 from mithridate.audit.summary import threshold_of
+from mithridate.audit.training import TrainingJob, make_training, training_subject
 from mithridate.audit.work import Work, refuse_impossible
 from mithridate.errors import QueryLimitReached, UserError
 from mithridate.files import replace_text
 
 WORTH_WORKERS = 2000
 """Model evaluations from which worker processes pay."""
+
+AnyJob = Job | ProbeJob | TrainingJob
 
 Progress = Callable[[str, int, int], None]
 """(what is being done, units done, units in all), called after every shard."""
@@ -57,17 +61,22 @@ def run(
     for task, subject in zip(plan.tasks, subjects, strict=True):
         threshold_of(subject, task.threshold)  # a wrong name should fail now, not after hours
         mine = cells(plan, len(task.surrogates))
-        refuse_impossible(subject, mine)
+        refuse_impossible(plan, task, subject, mine)
         work.append(Work(plan, task, subject, mine, out, cache, allow_code))
+        for job in work[-1].training():
+            training_subject(job.base)  # the images to train on are missed now, too
     (canaries,) = run_inline(lambda _: run_canaries(), [None])  # on one kernel thread, as everything is
     identity = run_fingerprint(plan, subjects)
     _open(plan, subjects, identity, out)
     # Clean predictions come first: they decide whether a model is the caller's and worth attacking at all.
     _carry_out(plan, [job for w in work for job in w.jobs(CLEAN)], progress, "clean")
     accepted = [w.accept() for w in work]
-    jobs: list[Job | ProbeJob] = [job for w in accepted for cell in w.attacks for job in w.jobs(cell)]
+    training: list[AnyJob] = [job for w in accepted for job in w.training()]
+    if training:
+        _carry_out(plan, training, progress, "training")
+    jobs: list[AnyJob] = [job for w in accepted for cell in w.attacks for job in w.jobs(cell)]
     stopped = _until_spent(lambda: _carry_out(plan, jobs, progress, "attacks"))
-    probes: list[Job | ProbeJob] = [w.probes() for w in accepted if not w.refused]
+    probes: list[AnyJob] = [w.probes() for w in accepted if not w.refused]
     stopped = _until_spent(lambda: _carry_out(plan, probes, progress, "checks")) or stopped
     whole = Results(
         mithridate=__version__,
@@ -105,6 +114,7 @@ def run_fingerprint(plan: Plan, subjects: list[Subject]) -> str:
             "torch": torch.__version__,
             "plan": plan.model_dump(mode="json", include={"seed", "attacks", "pictures"}),
             "kernel_batch": plan.execution.kernel_batch,
+            "precision": plan.execution.precision,
             "tasks": [
                 [s.name, s.catalog.fingerprint, s.card.sha256, [c.sha256 for _, c in s.surrogates]] for s in subjects
             ],
@@ -112,9 +122,11 @@ def run_fingerprint(plan: Plan, subjects: list[Subject]) -> str:
     )
 
 
-def do(job: Job | ProbeJob) -> tuple[int, bool]:
+def do(job: AnyJob) -> tuple[int, bool]:
     """One job, whichever it is."""
-    return make_probes(job) if isinstance(job, ProbeJob) else make_shard(job)
+    if isinstance(job, ProbeJob):
+        return make_probes(job)
+    return make_training(job) if isinstance(job, TrainingJob) else make_shard(job)
 
 
 def _most_work(plan: Plan) -> float:
@@ -124,7 +136,7 @@ def _most_work(plan: Plan) -> float:
     )
 
 
-def _carry_out(plan: Plan, jobs: Sequence[Job | ProbeJob], progress: Progress | None, what: str) -> None:
+def _carry_out(plan: Plan, jobs: Sequence[AnyJob], progress: Progress | None, what: str) -> None:
     total, done = sum(job.cost for job in jobs), 0
     if progress:
         progress(what, 0, total)

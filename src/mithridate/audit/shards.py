@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,75 +12,16 @@ import torch
 
 from mithridate import __version__
 from mithridate.attack import Examples
-from mithridate.audit.cells import Cell
+from mithridate.audit.attacking import attack_examples, oracle_of
 from mithridate.audit.findings import judge
-from mithridate.audit.plan import Plan, TaskPlan
-from mithridate.audit.subject import Subject, load_subject
+from mithridate.audit.jobs import Job, cell_name, fingerprint
+from mithridate.audit.subject import Subject
+from mithridate.audit.training import training_subject
 from mithridate.errors import MithridateError
 from mithridate.files import replace_file
 from mithridate.models.state import stamp
-from mithridate.models.torch_module import TorchModel
-from mithridate.models.views import FunctionModel
-from mithridate.oracle import Gradients, Scores
-from mithridate.seeds import ExampleRandom
 
-
-@dataclass(frozen=True)
-class Job:
-    """What a worker needs to make one shard; plain data, so that it travels to any process."""
-
-    run: Path
-    task: TaskPlan
-    cell: Cell
-    first: int
-    last: int
-    seed: int
-    kernel_batch: int
-    pictures: int
-    cache: Path | None
-    allow_code: bool = False
-
-    def subject(self) -> Subject:
-        return load_subject(
-            self.task, self.kernel_batch, self.seed, self.cache, self.allow_code, self.run / "answers.sqlite"
-        )
-
-    @property
-    def cost(self) -> int:
-        return self.cell.cost * (self.last - self.first)
-
-
-def jobs_of(
-    plan: Plan,
-    task: TaskPlan,
-    cell: Cell,
-    examples: int,
-    run: Path,
-    cache: Path | None,
-    allow_code: bool = False,
-) -> list[Job]:
-    """The shards of one cell."""
-    size = plan.execution.shard
-    return [
-        Job(
-            run=run,
-            task=task,
-            cell=cell,
-            first=first,
-            last=min(first + size, examples),
-            seed=plan.seed,
-            kernel_batch=plan.execution.kernel_batch,
-            pictures=plan.pictures,
-            cache=cache,
-            allow_code=allow_code,
-        )
-        for first in range(0, examples, size)
-    ]
-
-
-def cell_name(subject: Subject, cell: Cell) -> str:
-    """Task and cell: unique in a run, and the folder of its findings."""
-    return f"{subject.name}/{cell.key}"
+__all__ = ["fingerprint", "make_shard", "oracle_of", "shard_name"]
 
 
 def shard_name(job: Job, subject: Subject) -> str:
@@ -104,13 +41,10 @@ def shard_name(job: Job, subject: Subject) -> str:
             "seed": job.seed,
             "kernel_batch": job.kernel_batch,
             "pictures": job.pictures,
+            "precision": job.precision,
+            "training": None if job.cell.training is None else training_subject(job).ids,
         }
     )
-
-
-def fingerprint(value: Any) -> str:
-    """First 32 hexadecimal digits of the SHA-256 of a value's canonical JSON."""
-    return hashlib.sha256(json.dumps(value, sort_keys=True, separators=(",", ":")).encode()).hexdigest()[:32]
 
 
 def make_shard(job: Job) -> tuple[int, bool]:
@@ -122,14 +56,9 @@ def make_shard(job: Job) -> tuple[int, bool]:
         return job.cost, False
     examples, groups = subject.examples(job.first, job.last)
     started = time.perf_counter()
-    model = subject.model if job.cell.surrogate is None else subject.surrogates[job.cell.surrogate][0]
-    oracle = oracle_of(model, len(examples))
-    candidates, module = examples.inputs, subject.opened.module
+    module = subject.opened.module
     before = None if module is None else stamp(module)
-    if job.cell.attack is not None:
-        # The same attack with the same randomness for every attacker: a black box differs by its model alone.
-        rng = ExampleRandom(job.seed, f"{subject.name}/{job.cell.parameters.get('attack')}", examples.ids)
-        candidates = job.cell.attack.run(oracle, examples, job.cell.budget, rng)
+    candidates, oracle = attack_examples(job, subject, examples)
     findings = judge(
         cell=cell,
         model=subject.model,
@@ -147,11 +76,6 @@ def make_shard(job: Job) -> tuple[int, bool]:
     _write_pictures(job.run / "pictures" / cell / f"{name}.npz", examples, candidates, findings, keep)
     replace_file(target, lambda path: pq.write_table(findings, path))
     return job.cost, True
-
-
-def oracle_of(model: TorchModel | FunctionModel, examples: int) -> Scores:
-    """The most that the model lets an attacker ask: gradients, or scores where it has none."""
-    return Gradients(model, examples) if isinstance(model, TorchModel) else Scores(model, examples)
 
 
 def _write_pictures(

@@ -8,9 +8,9 @@ import pandas as pd
 from mithridate.audit.cells import Cell
 from mithridate.audit.findings import success
 from mithridate.audit.folder import RunFolder
+from mithridate.audit.jobs import cell_name
 from mithridate.audit.metrics import estimate, summarize
 from mithridate.audit.results import Condition, TaskResult
-from mithridate.audit.shards import cell_name
 from mithridate.audit.subject import Subject
 from mithridate.errors import UserError
 from mithridate.statistics import auc_interval, proportion
@@ -125,9 +125,11 @@ def worst_case(folder: RunFolder, subject: Subject, mine: list[Cell]) -> pd.Data
 
 def describe(cell: Cell) -> str:
     """An attack's name and parameters on one line."""
-    if cell.attack is None:
+    if not cell.parameters:
         return "none"
-    rest = ", ".join(
-        f"{key}={value}" for key, value in cell.parameters.items() if key != "attack" and value is not None
-    )
+    plain = {key: value for key, value in cell.parameters.items() if not isinstance(value, dict)}
+    for key, options in cell.parameters.items():
+        if isinstance(options, dict):
+            plain |= {f"{key}.{name}": value for name, value in options.items()}
+    rest = ", ".join(f"{key}={value}" for key, value in plain.items() if key != "attack" and value is not None)
     return f"{cell.parameters['attack']}({rest})"

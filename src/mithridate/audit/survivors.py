@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import fields, replace
 from typing import Any
 
@@ -23,18 +23,23 @@ from mithridate.seeds import ExampleRandom, derive
 
 
 class Recording(View):
-    """An oracle that keeps the margin of every iterate of every example."""
+    """An oracle that keeps the margin of every iterate of every example that lies inside the budget: the others, of
+    searches for the smallest change or of images under a random transformation, are no candidates."""
 
-    def __init__(self, inner: Gradients, labels: Tensor) -> None:
+    def __init__(self, inner: Gradients, examples: Examples, budget: Linf | L2) -> None:
         super().__init__(inner)
-        self._labels = labels
-        self.margins: list[list[float]] = [[] for _ in range(len(labels))]
+        self._examples, self._budget = examples, budget
+        self.margins: list[list[float]] = [[] for _ in range(len(examples))]
+        self.strayed = torch.zeros(len(examples), dtype=torch.bool)
 
     def loss_and_gradient(
         self, inputs: Tensor, labels: Tensor, rows: Tensor, loss: Loss
     ) -> tuple[Tensor, Tensor, Tensor]:
         answer = super().loss_and_gradient(inputs, labels, rows, loss)
-        for row, value in zip(rows.tolist(), margin(answer[0], self._labels[rows]).tolist(), strict=True):
+        inside = self._budget.violation(self._examples.inputs[rows], inputs) == 0
+        self.strayed[rows[~inside]] = True
+        values = margin(answer[0], self._examples.labels[rows])
+        for row, value in zip(rows[inside].tolist(), values[inside].tolist(), strict=True):
             self.margins[row].append(value)
         return answer
 
@@ -57,10 +62,12 @@ def probe_survivors(
     draws: int,
     queries: int,
     seed: int,
+    see: Callable[[Attack], Attack] = lambda attack: attack,
 ) -> SurvivorProbe:
     """Attack the surviving `examples` again on `model` and count, on `judge`, what fools them.
 
-    draws, queries: shared by all examples.  right, survivors: of the whole task, for scale.
+    draws, queries: shared by all examples.  right, survivors: of the whole task, for scale.  see: how an attack with
+    gradients sees the model.
     """
     count = len(examples)
     described: dict[str, Any] = {"cell": cell, "budget": budget.describe(), "size": budget.size}
@@ -74,22 +81,26 @@ def probe_survivors(
         kept = inside.violation(examples.inputs, candidates) == 0
         return (judge.logits(candidates).argmax(1) != examples.labels) & kept
 
-    recording = Recording(Gradients(model, count), examples.labels)
-    returned = attack.run(recording, examples, budget, ExampleRandom(seed, "probe/again", examples.ids))
+    recording = Recording(Gradients(model, count), examples, budget)
+    returned = see(attack).run(recording, examples, budget, ExampleRandom(seed, "probe/again", examples.ids))
     seen = torch.tensor([max(margins, default=-torch.inf) > 0 for margins in recording.margins])
     not_returned = model.logits(returned).argmax(1) == examples.labels
-    changes = [late_change(margins) for margins in recording.margins]
+    # What goes in and out of the budget searches the smallest change: its loss is not meant to settle at a height.
+    changes = [
+        0.0 if strayed else late_change(margins)
+        for margins, strayed in zip(recording.margins, recording.strayed.tolist(), strict=True)
+    ]
     each = max(1, draws // count), max(2, queries // count)
     range_ = replace(budget, epsilon=_half_range(budget, examples.inputs))
     return replace(
         probe,
-        doubled=int(fooled("doubled", doubled(attack)).sum()),
-        single_step=int(fooled("step", FGSM("margin")).sum()),
+        doubled=int(fooled("doubled", see(doubled(attack))).sum()),
+        single_step=int(fooled("step", see(FGSM("margin"))).sum()),
         gradient_free=int(fooled("square", Square(each[1])).sum()),
         queries=each[1],
         noise=int(fooled("noise", RandomNoise(each[0])).sum()),
         draws=each[0],
-        half_range=int(fooled("range", PGD(every_step=False), range_).sum()),
+        half_range=int(fooled("range", see(PGD(every_step=False)), range_).sum()),
         unfinished=sum(change > LOSS_CHANGE for change in changes),
         change=max(changes),
         lost=int((seen & not_returned).sum()),
@@ -99,6 +110,9 @@ def probe_survivors(
 def doubled(attack: Attack) -> Attack:
     """The attack with twice the steps and one restart more; a single step becomes PGD."""
     names = {field.name for field in fields(attack)}  # type: ignore[arg-type]
+    if "attack" in names:
+        inner: Attack = replace(attack, attack=doubled(attack.attack))  # type: ignore[attr-defined, type-var]
+        return inner
     if "steps" not in names:
         return PGD(steps=40, restarts=2, every_step=False)
     values: dict[str, Any] = {"steps": 2 * attack.steps}  # type: ignore[attr-defined]

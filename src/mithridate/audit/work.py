@@ -8,31 +8,49 @@ from pathlib import Path
 
 from torch import Tensor
 
+from mithridate.audit.attack_plans import GradientAttack, TrainedAttack
 from mithridate.audit.cells import CLEAN, Cell
 from mithridate.audit.checks import run_checks
 from mithridate.audit.checks.conclusion import conclude
 from mithridate.audit.checks.evidence import Evidence
 from mithridate.audit.folder import RunFolder
+from mithridate.audit.jobs import Job, cell_name, jobs_of
 from mithridate.audit.plan import Plan, TaskPlan
 from mithridate.audit.probing import ProbeJob, evidence_of, probe_file, read_probes
 from mithridate.audit.results import Check, TaskResult
-from mithridate.audit.shards import Job, cell_name, jobs_of
 from mithridate.audit.subject import Subject
 from mithridate.audit.summary import refusal, task_result, threshold_of
+from mithridate.audit.training import TrainingJob
 from mithridate.errors import UserError
 from mithridate.models.acceptance import Reproduced, read_predictions, reproduce
 from mithridate.models.heads import MULTILABEL
 
 
-def refuse_impossible(subject: Subject, mine: Sequence[Cell]) -> None:
-    """Raises UserError when an attack asks the model for gradients that it does not have."""
-    white = next((cell for cell in mine if cell.kind == "white-box"), None)
+def refuse_impossible(plan: Plan, task: TaskPlan, subject: Subject, mine: Sequence[Cell]) -> None:
+    """Raises UserError when an attack asks for what the task does not have: the model's gradients, a surrogate, or
+    other images to train on."""
+    white = next((cell for cell in mine if cell.kind == "white-box" or cell.needs_gradients), None)
     if white is not None and not subject.opened.white_box:
         raise UserError(
             f"task {subject.name}: {white.label} needs the gradients of {subject.card.name}, a "
             f"{subject.opened.reason}; take white-box out of that attack's 'knowledge'; surrogates, square, noise and "
             "rotation work"
         )
+    for number, attack in enumerate(plan.attacks, 1):
+        if not isinstance(attack, GradientAttack | TrainedAttack) or subject.surrogates:
+            continue
+        if set(attack.knowledge) == {"black-box"} or attack.gradient.backward == "surrogate":
+            raise UserError(
+                f"task {subject.name}: attack {number} ({attack.attack}) is computed on a surrogate and the task names "
+                "none: give the task 'surrogates'"
+            )
+    for cell in mine:
+        if cell.training is not None and task.part in ("all", cell.training.train_on):
+            raise UserError(
+                f"task {subject.name}: {cell.label} is trained on part '{cell.training.train_on}', and part "
+                f"'{task.part}' is attacked: it must not be trained on the images that it is tried on; give the task "
+                "another 'part' or the attack another 'train_on'"
+            )
 
 
 @dataclass(frozen=True)
@@ -56,6 +74,10 @@ class Work:
 
     def jobs(self, cell: Cell) -> list[Job]:
         return jobs_of(self.plan, self.task, cell, len(self.subject.order), self.out, self.cache, self.allow_code)
+
+    def training(self) -> list[TrainingJob]:
+        """What attacks must learn before any image is attacked."""
+        return [TrainingJob(self.jobs(cell)[0]) for cell in self.attacks if cell.training is not None]
 
     def probes(self) -> ProbeJob:
         return ProbeJob(self.jobs(CLEAN)[0], tuple(self.cells), self.plan.checks)

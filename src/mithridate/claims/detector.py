@@ -73,7 +73,13 @@ class Detector:
     @cached_property
     def exact(self) -> Exact:
         """The model in neutral form.  Raises UserError when it is neither trees nor linear."""
-        return read_model(self.model)
+        found, width = read_model(self.model), len(self.features.names)
+        # A wrapper around trees may answer on another scale: what was read must be what is asked.
+        rows = np.random.default_rng(0).integers(0, 3, (8, width)).astype(float)
+        if not np.allclose(found.margin(rows), raw_margins(self.model, rows), atol=1e-5):
+            name = type(self.model).__name__
+            raise UserError(f"{name} answers otherwise than the trees or weights inside it: it has no exact form here")
+        return found
 
     def margins(self, claims: Sequence[Claim]) -> NDArray[np.float64]:
         """The model's own output (N) before calibration."""
@@ -120,11 +126,13 @@ def train(
     pricer: Pricer | None = None,
     seed: int = 0,
     extra: tuple[Sequence[Claim], ArrayLike] | None = None,
+    estimator: Any = None,
 ) -> tuple[Detector, Performance]:
     """Train on one part of the providers, set thresholds on the second, and measure on the third.
 
     fraud: N booleans.  `extra` adds claims and labels to the training part only (adversarial training).
-    Raises UserError when a part lacks one of the two classes.
+    `estimator` is a classifier of the caller's: a copy of it is fitted in place of the recipe's.
+    Raises UserError when a part lacks one of the two classes, or the estimator cannot be fitted.
     """
     recipe, label = recipe or Recipe(), np.asarray(fraud).astype(bool)
     parts = np.array([part_of(claim.provider, seed) for claim in claims])
@@ -139,13 +147,20 @@ def train(
     if extra is not None and len(extra[0]):
         x = np.vstack([x, features.transform(extra[0])])
         y = np.concatenate([y, np.asarray(extra[1]).astype(bool)])
-    model = _classifier(recipe, features, seed).fit(x, y.astype(int))
+    model = _classifier(recipe, features, seed) if estimator is None else _copy(estimator)
+    try:
+        model.fit(x, y.astype(int))
+    except Exception as error:
+        if estimator is None:
+            raise
+        raise UserError(f"the {type(model).__name__} cannot be fitted to {x.shape[1]} columns: {error}") from error
     held = [claims[i] for i in np.flatnonzero(parts == "calibration").tolist()]
     margin, truth = raw_margins(model, features.transform(held)), label[parts == "calibration"]
     slope, offset = _platt(margin, truth)
-    ceilings = tuple(_ceiling(margin[~truth], rate) for rate in RATES)
-    own = _ceiling(margin[~truth], recipe.false_positive_rate)
-    detector = Detector(features, model, own, slope, offset, ceilings, recipe.kind)
+    ceilings = tuple(ceiling_at(margin[~truth], rate) for rate in RATES)
+    own = ceiling_at(margin[~truth], recipe.false_positive_rate)
+    name = recipe.kind if estimator is None else type(estimator).__name__
+    detector = Detector(features, model, own, slope, offset, ceilings, name)
     tested = np.flatnonzero(parts == "test").tolist()
     return detector, measure(detector, [claims[i] for i in tested], label[tested])
 
@@ -154,16 +169,18 @@ def measure(detector: Detector, claims: Sequence[Claim], fraud: ArrayLike) -> Pe
     """How a detector fares on claims as they are."""
     truth, groups = np.asarray(fraud).astype(bool), np.array([claim.provider for claim in claims])
     margin = detector.margins(claims)
-    flagged = [margin >= ceiling for ceiling in detector.ceilings]
+    # A rate that a model of labels cannot be set to has a ceiling of NaN: what is measured there is not defined.
+    known = [slice(None) if np.isfinite(ceiling) else slice(0) for ceiling in detector.ceilings]
+    rated = [(margin[part] >= c, truth[part], groups[part]) for c, part in zip(detector.ceilings, known, strict=True)]
     scores = expit(detector.slope * margin + detector.offset)
     return Performance(
         claims=len(claims),
         providers=len(set(groups.tolist())),
         fraud=int(truth.sum()),
         auc=auc_interval(truth, margin, groups),
-        detection=tuple(proportion(flags[truth], groups[truth]) for flags in flagged),
-        precision=tuple(proportion(truth[flags], groups[flags]) for flags in flagged),
-        false_positives=tuple(proportion(flags[~truth], groups[~truth]) for flags in flagged),
+        detection=tuple(proportion(flags[bad], group[bad]) for flags, bad, group in rated),
+        precision=tuple(proportion(bad[flags], group[flags]) for flags, bad, group in rated),
+        false_positives=tuple(proportion(flags[~bad], group[~bad]) for flags, bad, group in rated),
         calibration_error=_calibration_error(scores, truth),
     )
 
@@ -184,6 +201,12 @@ def raw_margins(model: Any, x: NDArray[np.float64]) -> NDArray[np.float64]:
     if hasattr(model, "decision_function"):
         return np.asarray(model.decision_function(x), dtype=float)
     return np.asarray(model.predict_proba(x)[:, 1], dtype=float)
+
+
+def _copy(estimator: Any) -> Any:
+    from sklearn.base import clone
+
+    return clone(estimator)
 
 
 def _classifier(recipe: Recipe, features: FeatureSpace, seed: int) -> Any:
@@ -230,7 +253,7 @@ def _classifier(recipe: Recipe, features: FeatureSpace, seed: int) -> Any:
     return RandomForestClassifier(recipe.trees, max_leaf_nodes=recipe.leaves, random_state=number, n_jobs=1)
 
 
-def _ceiling(honest: NDArray[np.float64], rate: float) -> float:
+def ceiling_at(honest: NDArray[np.float64], rate: float) -> float:
     """A margin that at most `rate` of the honest claims reach, half-way to the next of theirs: on either side of it
     margins and calibrated scores agree, whatever the rounding."""
     ordered = np.sort(honest)

@@ -53,10 +53,14 @@ class Cusum:
 
 @dataclass(frozen=True)
 class Watch:
-    """Days to detection, or None, for each provider; one row a provider, sorted."""
+    """Days and claims to detection, or None, for each provider; one row a provider, sorted.
+
+    Both count from the provider's first claim and include the day of the alarm.
+    """
 
     providers: tuple[str, ...]
     days: tuple[int | None, ...]
+    claims: tuple[int | None, ...]
 
     @property
     def detected(self) -> float:
@@ -102,16 +106,27 @@ def watch(providers: Sequence[str], days: Sequence[int], z: ArrayLike, cusum: Cu
     days: N whole days since any common day; z: N standardized payments.  A day's claims count together: their sum
     over the square root of their number, so that a busy provider is not suspect for being busy.
     """
-    values = np.asarray(z, dtype=float)
+    found_days: list[int | None] = []
+    found_claims: list[int | None] = []
+    by_provider = _daily(providers, days, z)
+    for name in sorted(by_provider):
+        daily = by_provider[name]
+        alarm = cusum.alarm([_standardized(own) for _, own in daily])
+        found_days.append(None if alarm is None else daily[alarm][0] - daily[0][0] + 1)
+        found_claims.append(None if alarm is None else sum(len(own) for _, own in daily[: alarm + 1]))
+    return Watch(tuple(sorted(by_provider)), tuple(found_days), tuple(found_claims))
+
+
+def _daily(providers: Sequence[str], days: Sequence[int], z: ArrayLike) -> dict[str, list[tuple[int, list[float]]]]:
+    """The values of each provider by day, in order of days."""
     rows: dict[str, dict[int, list[float]]] = {}
-    for provider, day, value in zip(providers, days, values.tolist(), strict=True):
+    for provider, day, value in zip(providers, days, np.asarray(z, dtype=float).tolist(), strict=True):
         rows.setdefault(provider, {}).setdefault(day, []).append(value)
-    found: list[int | None] = []
-    for provider in sorted(rows):
-        daily = sorted(rows[provider].items())
-        alarm = cusum.alarm([sum(own) / np.sqrt(len(own)) for _, own in daily])
-        found.append(None if alarm is None else daily[alarm][0] - daily[0][0] + 1)
-    return Watch(tuple(sorted(rows)), tuple(found))
+    return {provider: sorted(own.items()) for provider, own in rows.items()}
+
+
+def _standardized(values: Sequence[float]) -> float:
+    return sum(values) / float(np.sqrt(len(values)))
 
 
 def fitted_limit(
@@ -123,14 +138,9 @@ def fitted_limit(
     """
     if not len(providers):
         raise UserError("there are no honest claims to set the limit by")
-    values, probe = np.asarray(z, dtype=float), Cusum(allowance, 1e-9)
-    peaks = []
-    for provider in sorted(set(providers)):
-        own = [i for i, name in enumerate(providers) if name == provider]
-        by_day: dict[int, list[float]] = {}
-        for i in own:
-            by_day.setdefault(days[i], []).append(float(values[i]))
-        peaks.append(probe.path([sum(day) / np.sqrt(len(day)) for _, day in sorted(by_day.items())]).max())
+    probe = Cusum(allowance, 1e-9)
+    by_provider = _daily(providers, days, z)
+    peaks = [probe.path([_standardized(own) for _, own in daily]).max() for daily in by_provider.values()]
     ordered = np.sort(peaks)
     allowed = int(false_alarms * len(ordered))
     return Cusum(allowance, max(float(ordered[len(ordered) - allowed - 1]), 1e-6))

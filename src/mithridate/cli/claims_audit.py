@@ -1,9 +1,9 @@
-"""`mithridate claims audit`, `train`, `certify` and `report`: how far a claim model can be gamed."""
+"""`mithridate claims audit`, `certify` and `report`: how far a claim model can be gamed."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 from rich.markup import escape
@@ -11,8 +11,9 @@ from rich.table import Table
 
 from mithridate.cli.console import err, out, progress_bar
 
-if TYPE_CHECKING:
-    from mithridate.audit.claims.results import ClaimsResults
+AllowCode = Annotated[
+    bool, typer.Option("--allow-code", help="Open models whose loading runs code: a function, a pickled estimator.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -32,6 +33,7 @@ def audit(
         typer.Option("--out", help="The run folder.  [default: runs/ and the plan's name]", show_default=False),
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Worker processes.  [default: the plan's]")] = None,
+    allow_code: AllowCode = False,
 ) -> None:
     """Attack a model of claims under budgets of edits, with and without defenses, and write the report.
 
@@ -46,9 +48,14 @@ def audit(
         attacks: [beam, exact]
 
         budgets: [{k: [1, 2, 3], classes: ABCDE}, {k: [1, 2], classes: AB}]
+
+    A model that exists already:
+
+        detector: {kind: http, url: "http://127.0.0.1:8000/deny", answers: scores, threshold: 0.5}
     """
     from mithridate.audit.claims.plan import demo_plan, load_claims_plan
     from mithridate.audit.claims.runner import run_claims
+    from mithridate.cli.claims_results import print_results
     from mithridate.report.claims import write_claims_report
 
     loaded = demo_plan() if plan is None else load_claims_plan(plan)
@@ -58,15 +65,16 @@ def audit(
     if plan is None:
         err.print("no plan given: a made-up population is attacked")
     with progress_bar() as progress:
-        results = run_claims(loaded, folder, progress=progress)
-    _print(results)
+        results = run_claims(loaded, folder, progress=progress, allow_code=allow_code)
+    print_results(results)
     out.print(f"report: {escape(str(write_claims_report(folder)))}")
 
 
 def certify(
     plan: Annotated[Path, typer.Argument(help="The plan, a YAML file: its data and its model.", show_default=False)],
     edits: Annotated[int, typer.Option(min=1, max=5, help="Edits of classes A and B that a decision must bear.")] = 2,
-    limit: Annotated[int, typer.Option(min=1, help="Claims of the test part to certify.")] = 20,
+    limit: Annotated[int, typer.Option(min=2, help="Claims of the test part to certify.")] = 20,
+    allow_code: AllowCode = False,
 ) -> None:
     """Say for each decision whether edits that the record supports can turn it.  Exits with 0 whatever is found."""
     from mithridate.audit.claims.plan import load_claims_plan
@@ -74,9 +82,10 @@ def certify(
     from mithridate.claims.defenses.certificate import certify as prove
 
     loaded = load_claims_plan(plan)
-    subject = load_claims_subject(loaded.model_copy(update={"claims": limit}))
+    subject = load_claims_subject(loaded.model_copy(update={"claims": limit}), allow_code)
     claims, _ = subject.examples(0, len(subject.attacked))
     detector, table = subject.defense("none").detector, Table("claim", "decision", "certificate")
+    _ = detector.exact  # one clear sentence for a model that cannot be read
     with progress_bar() as progress:
         for number, claim in enumerate(claims, 1):
             found = prove(claim, detector, subject.material.terms, k=edits)
@@ -95,19 +104,3 @@ def report(
     from mithridate.report.claims import write_claims_report
 
     out.print(f"report: {escape(str(write_claims_report(run, out_file)))}")
-
-
-def _print(results: ClaimsResults) -> None:
-    table = Table("defense", "attacker", "attack", "edits", "classes", "gain a claim", "succeeded", title=results.name)
-    for item in results.conditions:
-        gain, share = item.gain.value, item.success.value
-        table.add_row(
-            item.defense,
-            item.attacker,
-            item.attack,
-            str(item.k),
-            item.classes,
-            "-" if gain is None else f"${gain:,.0f}",
-            "-" if share is None else f"{share:.0%}",
-        )
-    out.print(table)

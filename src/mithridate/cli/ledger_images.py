@@ -82,17 +82,27 @@ def add(
         raise typer.Exit(2)
 
 
-def verify(folder: Folder, files: Files, as_json: Json = False) -> None:
+def verify(
+    folder: Folder,
+    files: Files,
+    entry: Annotated[int | None, typer.Option(min=0, help="The record to judge by, for one file.")] = None,
+    as_json: Json = False,
+) -> None:
     """Say what became of images since they were logged.
+
+    An altered PNG, JPEG or TIFF file, which bears no identity, is found by its name, or by --entry if that is given.
 
     Exits with 0 only when every one is IDENTICAL, TRANSCODED or DERIVED.
     """
     from mithridate.ledger.log import Ledger
 
+    if entry is not None and len(files) > 1:
+        raise UserError("--entry names the record of one file: verify the others without it")
     rows, accepted = [], True
     with Ledger.open(folder) as ledger:
         for path in files:
-            judgement = ledger.judge(read_file(path), path.name)
+            known_as = str(path.absolute())
+            judgement = ledger.judge(read_file(path), path.name, known_as=known_as, entry=entry)
             accepted = accepted and judgement.is_accepted
             rows.append({"file": str(path), **_facts(judgement)})
             if not as_json:
@@ -185,7 +195,8 @@ def _add_one(ledger: Ledger, path: Path, station: Station, again: bool) -> dict[
             former = ledger.judge_fingerprint(fingerprint)
             if former.verdict is Verdict.IDENTICAL:
                 return {"file": str(path), "entry": former.index, "was_logged": True, "notices": []}
-        receipt = ledger.capture_fingerprint(fingerprint, path.name, station=station)
+        known_as = str(path.absolute())
+        receipt = ledger.capture_fingerprint(fingerprint, path.name, station=station, known_as=known_as)
     except UserError as error:
         return {"file": str(path), "error": str(error)}
     return {"file": str(path), "entry": receipt.index, "was_logged": False, "notices": list(receipt.notices)}

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mithridate.ledger.receipt import Receipt
     from mithridate.ledger.receive.intake import Arrival
     from mithridate.ledger.receive.refusal import Refused
+    from mithridate.ledger.receive.spool import Spool
     from mithridate.ledger.station import Station
 
 _Folder = Annotated[Path, typer.Argument(metavar="DIR", help="The ledger's folder.", show_default=False)]
@@ -92,13 +93,11 @@ def receive(
     from mithridate.ledger.receive.intake import Intake
     from mithridate.ledger.receive.limits import ReceiveLimits
     from mithridate.ledger.receive.quarantine import Quarantine
-    from mithridate.ledger.receive.spool import Spool
 
     limits = ReceiveLimits(
         object_bytes=object_mib << 20, memory_bytes=memory_mib << 20, associations=associations, idle_seconds=idle
     )
-    if (tls_certificate is None) != (tls_key is None) or (tls_clients is not None and tls_certificate is None):
-        raise UserError("TLS needs both --tls-certificate and --tls-key")
+    _check_tls(tls_certificate, tls_key, tls_clients)
     tls = server_tls(tls_certificate, tls_key, tls_clients) if tls_certificate and tls_key else None
     client = _client_tls(forward_tls, tls_certificate, tls_key) if forward_tls is not None else None
     destination = Destination.parse(forward, calling=ae_title, tls=client) if forward is not None else None
@@ -106,11 +105,7 @@ def receive(
     with _until_told_to_stop() as stop, ExitStack() as opened:
         ledger = opened.enter_context(Ledger.open(folder))
         signer = _station(ledger, station)
-        waiting = (
-            Spool(spool or folder / "spool", forward=destination is not None, keep=keep)
-            if keep or destination
-            else None
-        )
+        waiting = _spool(spool or folder / "spool", is_forwarding=destination is not None, keep=keep)
         forwarder = Forwarder(waiting, destination) if waiting is not None and destination is not None else None
         intake = Intake(
             ledger,
@@ -131,12 +126,9 @@ def receive(
         opened.enter_context(receiver)
         if stow_port is not None:
             opened.enter_context(_stow(intake, host, stow_port, tls_certificate, tls_key))
-        out.print(
-            f"receiving on {escape(host)} port {receiver.port} as {escape(ae_title)}, "
-            f"signed by {escape(signer.identity.name)}"
-            + (f", on to {escape(str(destination))}" if destination is not None else "")
-            + "; Ctrl-C ends"
-        )
+        onward = f", on to {destination}" if destination is not None else ""
+        where = f"{host} port {receiver.port} as {ae_title}"
+        out.print(escape(f"receiving on {where}, signed by {signer.identity.name}{onward}; Ctrl-C ends"))
         stop.wait()
     out.print(tally.summary())
 
@@ -253,6 +245,18 @@ def _stow(intake: Any, host: str, port: int, certificate: Path | None, key: Path
     finally:
         server.should_exit = True
         thread.join()
+
+
+def _spool(folder: Path, *, is_forwarding: bool, keep: bool) -> Spool | None:
+    """Where objects lie on disk, None when they need not."""
+    from mithridate.ledger.receive.spool import Spool
+
+    return Spool(folder, forward=is_forwarding, keep=keep) if keep or is_forwarding else None
+
+
+def _check_tls(certificate: Path | None, key: Path | None, clients: Path | None) -> None:
+    if (certificate is None) != (key is None) or (clients is not None and certificate is None):
+        raise UserError("TLS needs both --tls-certificate and --tls-key")
 
 
 def _client_tls(authorities: Path, certificate: Path | None, key: Path | None) -> ssl.SSLContext:

@@ -47,7 +47,6 @@ def serve(
     _need_service()
     from mithridate.ledger.log import Ledger
     from mithridate.ledger.service.app import create_app
-    from mithridate.ledger.service.audit_trail import open_trail
     from mithridate.ledger.service.context import Context
     from mithridate.ledger.service.credentials import FILE_NAME, Credentials
     from mithridate.ledger.service.server import address_of, listen, make_server, run
@@ -57,7 +56,7 @@ def serve(
     settings = load_settings(config, **{name: value for name, value in given.items() if value is not None})
     _log_to_terminal()
     credentials = Credentials(settings.credentials or folder / FILE_NAME)
-    trail = open_trail(settings.audit_source, settings.audit_file, settings.audit_syslog, settings.audit_format)
+    trail = settings.open_trail()
     try:
         with Ledger.open(folder) as ledger:
             server = make_server(create_app(Context(ledger, settings, credentials, trail)), settings)

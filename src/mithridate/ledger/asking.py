@@ -86,20 +86,24 @@ class ReadableLedger:
         """The tiles under the last checkpoint, for one thread; they lie in `tiles_folder`, servable as static files."""
         return self._reader(self._view().size)
 
-    def judge(self, data: bytes, name: str) -> LogJudgement:
+    def judge(self, data: bytes, name: str, *, known_as: str | None = None, entry: int | None = None) -> LogJudgement:
         """Say what became of an image since it was recorded; an image that cannot be read is UNKNOWN.
 
+        A file that bears no identity and has no record is looked for by `known_as`, its path (by default the name),
+        so that an altered one is told from one that was never logged.  `entry` names the one record to judge by.
         Raises EvidenceError when the log itself does not hold, LedgerFailure when it cannot answer: use no image then.
         """
         try:
             image = fingerprint_image(data, name)
         except FingerprintError as error:
             return LogJudgement(Verdict.UNKNOWN, (), str(error))
-        return self.judge_fingerprint(image)
+        return self.judge_fingerprint(image, known_as=known_as or name, entry=entry)
 
-    def judge_fingerprint(self, fingerprint: Fingerprint) -> LogJudgement:
+    def judge_fingerprint(
+        self, fingerprint: Fingerprint, *, known_as: str | None = None, entry: int | None = None
+    ) -> LogJudgement:
         """`judge` for an image that is fingerprinted already."""
-        return self._judge.judge(fingerprint)
+        return self._judge.judge(fingerprint, known_as, entry)
 
     def prove(self, index: int, *, with_salt: bool = True) -> ProofBundle:
         """An offline proof of entry `index`; with its salt it is as private as the image.
@@ -135,6 +139,7 @@ class ReadableLedger:
 
     def fsck(self, progress: Progress | None = None) -> FsckReport:
         """Hash every entry and check everything that should follow from it."""
+        self._appender.wait()
         return check_ledger(self._folder, self._store, progress)
 
     def _view(self, least: int = 0) -> LogView:

@@ -1,4 +1,4 @@
-"""Group commit: one thread takes what has come in, commits it together, and wakes everyone who waits for it."""
+"""Group commit: what has come in while a commit was under way is committed together, and everyone is told."""
 
 from __future__ import annotations
 
@@ -32,6 +32,7 @@ class Sequencer:
         self._queue: queue.Queue[Submission | None] = queue.Queue(MAX_WAITING)
         self._is_closed = False
         self._gate = threading.Lock()  # nothing may enter behind the end mark
+        self._committing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
         self._thread.start()
 
@@ -42,6 +43,27 @@ class Sequencer:
                 raise LedgerFailure("the ledger is closed")
             self._queue.put(submission)
 
+    def enter(self, submission: Submission) -> bool:
+        """Queue a submission, or return True where nobody is at work: the caller must then `commit` it himself.
+
+        To hand it to another thread and be woken again takes about as long as the work itself.  Until `commit`, others
+        queue behind it.  Raises LedgerFailure when the ledger is closed.
+        """
+        with self._gate:
+            if self._is_closed:
+                raise LedgerFailure("the ledger is closed")
+            if self._queue.empty() and self._committing.acquire(blocking=False):
+                return True
+            self._queue.put(submission)
+            return False
+
+    def commit(self, submission: Submission) -> None:
+        """Commit, on the caller's thread, a submission for which `enter` returned True; its future is then settled."""
+        try:
+            self._settle([submission])
+        finally:
+            self._committing.release()
+
     def close(self) -> None:
         """Commit what is queued, then stop."""
         with self._gate:
@@ -50,18 +72,24 @@ class Sequencer:
                 self._queue.put(None)
         if threading.current_thread() is not self._thread:
             self._thread.join()
+        with self._committing:  # until whoever commits on a thread of his own is done
+            pass
 
     def _run(self) -> None:
         former = 1
         while (first := self._queue.get()) is not None:
-            batch, is_last = self._collect(first, former)
-            former = len(batch)
-            try:
-                self._commit(batch)
-            except BaseException as error:  # whatever it is, nobody may wait for ever
-                _fail(batch, error)
+            with self._committing:
+                batch, is_last = self._collect(first, former)
+                former = len(batch)
+                self._settle(batch)
             if is_last:
                 return
+
+    def _settle(self, batch: list[Submission]) -> None:
+        try:
+            self._commit(batch)
+        except BaseException as error:  # whatever it is, nobody may wait for ever
+            _fail(batch, error)
 
     def _collect(self, first: Submission, former: int) -> tuple[list[Submission], bool]:
         batch = [first]

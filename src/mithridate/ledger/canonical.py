@@ -20,6 +20,11 @@ MAX_DEPTH = 16
 _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _SIMPLE = 0, 1, 2, 3, 4, 5, 7
 _FALSE, _TRUE, _NULL = 20, 21, 22
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
+_SHORT_TEXTS = tuple(bytes((_TEXT << 5 | length,)) for length in range(24))
+_NULL_BYTE = _SIMPLE << 5 | _NULL
+_NULL_HEAD = bytes((_NULL_BYTE,))
+_DIGEST_SIZE = 32
+_DIGEST_HEAD = bytes((_BYTES << 5 | 24, _DIGEST_SIZE))
 
 
 def encode(value: Value) -> bytes:
@@ -43,26 +48,38 @@ def decode(data: bytes) -> Value:
 def _encode(value: Value, out: bytearray, depth: int) -> None:
     if depth > MAX_DEPTH:
         raise RecordError(f"the value is nested more than {MAX_DEPTH} deep")
-    if value is None or isinstance(value, bool):
+    if isinstance(value, str):
+        out += _text(value)
+    elif value is None or isinstance(value, bool):
         out.append(_SIMPLE << 5 | (_NULL if value is None else _TRUE if value else _FALSE))
     elif isinstance(value, int):
         _head(_UNSIGNED, value, out) if value >= 0 else _head(_NEGATIVE, -1 - value, out)
     elif isinstance(value, bytes):
         _head(_BYTES, len(value), out)
         out += value
-    elif isinstance(value, str):
-        out += _text(value)
+    elif isinstance(value, (list, tuple)):
+        _encode_array(value, out, depth + 1)
     elif isinstance(value, Mapping):
         _head(_MAP, len(value), out)
         for key, item in sorted(((_text(key), item) for key, item in value.items()), key=itemgetter(0)):
             out += key
             _encode(item, out, depth + 1)
-    elif isinstance(value, list | tuple):
-        _head(_ARRAY, len(value), out)
-        for item in value:
-            _encode(item, out, depth + 1)
     else:
         raise RecordError(f"a value of type {type(value).__name__} has no canonical encoding")
+
+
+def _encode_array(items: Sequence[Value], out: bytearray, depth: int) -> None:
+    _head(_ARRAY, len(items), out)
+    for item in items:
+        if depth > MAX_DEPTH:
+            _encode(item, out, depth)
+        elif item is None:  # a record is mostly digests and what is absent: both are worth a short way
+            out.append(_NULL_BYTE)
+        elif type(item) is bytes and len(item) == _DIGEST_SIZE:
+            out += _DIGEST_HEAD
+            out += item
+        else:
+            _encode(item, out, depth)
 
 
 def _head(major: int, number: int, out: bytearray) -> None:
@@ -84,6 +101,8 @@ def _text(value: object) -> bytes:
         content = value.encode("utf-8")
     except UnicodeEncodeError:
         raise RecordError("a text with a lone surrogate has no canonical encoding") from None
+    if len(content) < 24:
+        return _SHORT_TEXTS[len(content)] + content
     out = bytearray()
     _head(_TEXT, len(content), out)
     return bytes(out) + content
@@ -125,10 +144,19 @@ def _read_head(data: bytes, place: int) -> tuple[int, int, int]:
 
 
 def _decode_array(data: bytes, place: int, count: int, depth: int) -> tuple[Value, int]:
-    items = []
+    items: list[Value] = []
+    is_deepest = depth >= MAX_DEPTH
     for _ in range(count):  # a false count ends at the data's end: every item takes at least a byte
-        item, place = _decode(data, place, depth + 1)
-        items.append(item)
+        head = data[place : place + 2]
+        if head == _DIGEST_HEAD and place + 2 + _DIGEST_SIZE <= len(data) and not is_deepest:
+            items.append(data[place + 2 : place + 2 + _DIGEST_SIZE])  # the short way of `_encode_array`
+            place += 2 + _DIGEST_SIZE
+        elif head[:1] == _NULL_HEAD and not is_deepest:
+            items.append(None)
+            place += 1
+        else:
+            item, place = _decode(data, place, depth + 1)
+            items.append(item)
     return tuple(items), place
 
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from mithridate.ledger.batching import Sequencer
 from mithridate.ledger.receipt import LedgerFailure, Receipt, SequenceRefusal
-from mithridate.ledger.record import Body
+from mithridate.ledger.record import Body, UncheckedEntry
 from mithridate.ledger.station import Station
+from mithridate.ledger.submission import Submission
 
 MAX_TRIES = 64
 """Times that a record is signed anew because another process was quicker with its number."""
@@ -27,16 +28,24 @@ class _Count:
     era: int = 0
 
 
+Prepare = Callable[
+    [bytes, UncheckedEntry, bytes | None, Mapping[str, bytes | None] | None, str | None, bool], Submission
+]
+
+
 class Captures:
     """Signs and submits.  Records of one station are in flight together, so that they share a commit."""
 
     def __init__(
         self,
         following: Callable[[bytes], int],
-        submit: Callable[..., Future[Receipt]],
+        prepare: Prepare,
+        sequencer: Sequencer,
     ) -> None:
+        """`following` gives the number of a device's next record, `prepare` checks an entry before it may wait."""
         self._following = following
-        self._submit = submit
+        self._prepare = prepare
+        self._sequencer = sequencer
         self._counts: dict[bytes, _Count] = {}
         self._lock = threading.Lock()
 
@@ -47,6 +56,7 @@ class Captures:
         salt: bytes | None = None,
         identity: Mapping[str, bytes | None] | None = None,
         *,
+        known_as: str | None = None,
         may_enroll: bool = False,
     ) -> Receipt:
         """Sign the body as the station's next record and wait for its receipt.
@@ -60,11 +70,14 @@ class Captures:
                 if count.following is None:
                     count.following = self._following(station.device_id)
                 era = count.era
-                entry = station.sign(body, count.following)
-                done = self._submit(entry, salt, identity, may_enroll=may_enroll)
+                entry, parts = station.sign_parts(body, count.following)
+                submission = self._prepare(entry, parts, salt, identity, known_as, may_enroll)
+                is_alone = self._sequencer.enter(submission)
                 count.following += 1
+            if is_alone:
+                self._sequencer.commit(submission)
             try:
-                return done.result()
+                return submission.done.result()
             except SequenceRefusal:
                 self._forget(count, era)
                 time.sleep(_PAUSE_SECONDS * attempt)

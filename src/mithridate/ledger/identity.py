@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import asdict, dataclass, fields
+from functools import cached_property
 
 from mithridate.ledger import canonical
 from mithridate.ledger.canonical import Value
@@ -34,7 +35,7 @@ class DeviceIdentity:
                 read_text(getattr(self, field.name), f"device's {field.name.replace('_', ' ')}")
         read_bytes(self.public_key, "device's public key", PUBLIC_KEY_SIZE)
 
-    @property
+    @cached_property
     def device_id(self) -> bytes:
         """The 32 bytes by which records name the device."""
         return hashlib.sha256(_DOMAIN + canonical.encode(self.to_value())).digest()

@@ -10,9 +10,10 @@ from sqlalchemy import Connection
 
 from mithridate.ledger.errors import EvidenceError
 from mithridate.ledger.fingerprint import Fingerprint, Verdict
+from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.judgement import LogJudgement, OtherIdentity, judge_against
 from mithridate.ledger.proving import find_revocation
-from mithridate.ledger.record import Derivation, Enrolment, Record, open_entry, read_entry
+from mithridate.ledger.record import Derivation, Enrolment, Record, UncheckedEntry, parse_entry, read_entry
 from mithridate.ledger.sealed import SealedFingerprint, commit
 from mithridate.ledger.store.rows import EntryRow
 from mithridate.ledger.store.store import Store
@@ -51,6 +52,7 @@ class _Found:
     """What the database says of a record: nothing of it is believed yet."""
 
     row: EntryRow
+    entry: UncheckedEntry
     enrolment: EntryRow
     salt: bytes | None
     revoked: int | None
@@ -74,17 +76,37 @@ class Judge:
         self._store = store
         self._keys = keys
         self._view = view
-        self._enrolled: set[tuple[int, bytes]] = set()  # proved once: a log only grows
+        self._enrolled: dict[tuple[int, bytes], DeviceIdentity] = {}  # proved once: a log only grows
 
-    def judge(self, image: Fingerprint) -> LogJudgement:
-        """The verdict on an image.  Raises EvidenceError when the log does not hold, DatabaseError when it is away."""
+    def judge(self, image: Fingerprint, known_as: str | None = None, entry: int | None = None) -> LogJudgement:
+        """The verdict on an image, by the record `entry` if one is named.
+
+        Raises EvidenceError when the log does not hold, DatabaseError when it is away.
+        """
+        by_name = False
         with self._store.reading() as connection:
-            found = [self._find(connection, position) for position in self._positions(connection, image)]
+            positions = self._positions(connection, image)
+            if entry is not None and entry not in positions:
+                positions.append(entry)
+            if not positions and known_as is not None and not image.identity:
+                positions = self._named(connection, known_as)
+                by_name = True
+            if by_name and len(positions) > 1:
+                listed = ", ".join(map(str, positions[:5])) + (", ..." if len(positions) > 5 else "")
+                reason = f"the log holds no record of this image, and several of files of its name (entries {listed})"
+                return LogJudgement(Verdict.UNKNOWN, (), f"{reason}: say which entry it should be")
+            found = [one for one in (self._find(connection, place, entry) for place in positions) if one is not None]
         if not found:
-            return LogJudgement(Verdict.UNKNOWN, (), "the log holds no record of this image")
+            reason = "the log holds no record of this image" if entry is None else f"entry {entry} records no image"
+            return LogJudgement(Verdict.UNKNOWN, (), reason)
         view = self._view(max(one.row.position for one in found) + 1)
         candidates = [self._check(view, one) for one in found]
-        _, best = min((_judge(image, candidate) for candidate in candidates), key=itemgetter(0))
+        judged = [_judge(image, one) for one in candidates if entry is None or one.position == entry]
+        if not judged:
+            return LogJudgement(Verdict.UNKNOWN, (), f"entry {entry} records no image")
+        _, best = min(judged, key=itemgetter(0))
+        if by_name:
+            best = replace(best, reason=f"{best.reason}, by the record of the file of this name")
         return replace(best, others=_other_identities(image, candidates))
 
     def _positions(self, connection: Connection, image: Fingerprint) -> list[int]:
@@ -97,33 +119,56 @@ class Judge:
             found |= dict.fromkeys(self._store.find(connection, kind, key, MAX_CANDIDATES))
         return list(found)
 
-    def _find(self, connection: Connection, position: int) -> _Found:
+    def _named(self, connection: Connection, path: str) -> list[int]:
+        """The records of a file of this path: the newest of exactly this one, or all that share as much as any do."""
+        for number, (kind, key) in enumerate(self._keys.of_name(path)):
+            found = self._store.find(connection, kind, key, MAX_CANDIDATES)
+            if found:
+                return found if number else found[:1]
+        return []
+
+    def _find(self, connection: Connection, position: int, wanted: int | None) -> _Found | None:
+        """What the database says of an entry; None for one that was asked for, `wanted`, and records no image."""
         row = self._store.entry(connection, position)
         if row is None:
+            if position == wanted:
+                return None
             raise EvidenceError(f"entry {position} is missing from the database: run  mithridate ledger fsck")
-        record = read_entry(row.entry)[0]
+        entry = parse_entry(row.entry)
+        record = entry.record
+        if position == wanted and fingerprint_of(record) is None:
+            return None
         device = self._store.devices(connection, [record.device]).get(record.device)
         enrolment = None if device is None else self._store.entry(connection, device.enrolled)
         if enrolment is None:
             raise EvidenceError(f"the device of entry {position} has no enrolment: run  mithridate ledger fsck")
         revoked = find_revocation(self._store, connection, row, record)
-        return _Found(row, enrolment, self._store.salt(connection, position), revoked)
+        return _Found(row, entry, enrolment, self._store.salt(connection, position), revoked)
 
     def _check(self, view: LogView, found: _Found) -> _Candidate:
         """Raises EvidenceError unless record and enrolment are in the log and the enrolled device signed the record."""
-        row, enrolment = found.row, found.enrolment
-        if (enrolment.position, enrolment.entry) not in self._enrolled:
-            view.prove(enrolment.position, enrolment.entry)
-            self._enrolled.add((enrolment.position, enrolment.entry))
+        row = found.row
+        identity = self._identity(view, found.enrolment)
         view.prove(row.position, row.entry)
-        body = read_entry(enrolment.entry)[0].body
-        if not isinstance(body, Enrolment) or enrolment.position >= row.position:
+        if found.enrolment.position >= row.position:
             raise EvidenceError(f"the device of entry {row.position} was not enrolled before it")
-        record = open_entry(row.entry, body.identity)
+        record = found.entry.check(identity)
         fingerprint = fingerprint_of(record)
         if fingerprint is None:
             raise EvidenceError(f"entry {row.position} is no record of an image: run  mithridate ledger fsck")
         return _Candidate(row.position, record, fingerprint, found.salt, found.revoked)
+
+    def _identity(self, view: LogView, enrolment: EntryRow) -> DeviceIdentity:
+        """The identity that an entry enrolls, once the entry is proved."""
+        place = (enrolment.position, enrolment.entry)
+        if (known := self._enrolled.get(place)) is not None:
+            return known
+        view.prove(*place)
+        body = read_entry(enrolment.entry)[0].body
+        if not isinstance(body, Enrolment):
+            raise EvidenceError(f"entry {enrolment.position} enrolls no device: run  mithridate ledger fsck")
+        self._enrolled[place] = body.identity
+        return body.identity
 
 
 def _judge(image: Fingerprint, candidate: _Candidate) -> tuple[tuple[int, int], LogJudgement]:

@@ -7,6 +7,7 @@ import os
 import secrets
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Protocol
 
@@ -19,6 +20,8 @@ from mithridate.files import flush_folder
 
 PUBLIC_KEY_SIZE = 32
 SIGNATURE_SIZE = 64
+
+_SHORT_MESSAGE = 1024  # bytes of the longest message whose answer is remembered
 
 
 class Signer(Protocol):
@@ -68,11 +71,21 @@ def is_signature(public_key: bytes, message: bytes, signature: bytes) -> bool:
     """Whether the holder of the key's private half signed the message; False for keys and signatures out of form."""
     if len(public_key) != PUBLIC_KEY_SIZE or len(signature) != SIGNATURE_SIZE:
         return False
+    if len(message) > _SHORT_MESSAGE:
+        return _verify(public_key, message, signature)
+    return _remembered(public_key, message, signature)
+
+
+def _verify(public_key: bytes, message: bytes, signature: bytes) -> bool:
     try:
         Ed25519PublicKey.from_public_bytes(public_key).verify(signature, message)
     except (InvalidSignature, ValueError):
         return False
     return True
+
+
+_remembered = lru_cache(maxsize=4096)(_verify)
+"""The same checkpoints, enrolments and records are checked again and again, and the answer never changes."""
 
 
 def create_key(path: Path) -> FileSigner:

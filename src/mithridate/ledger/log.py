@@ -31,7 +31,7 @@ from mithridate.ledger.keys import Signer
 from mithridate.ledger.opening import OPERATOR, check_not_behind, start
 from mithridate.ledger.publishing import RollbackError
 from mithridate.ledger.receipt import LedgerFailure, LedgerRefusal, Receipt, SequenceRefusal
-from mithridate.ledger.record import Capture, Derivation, Enrolment, Record, Revocation, open_entry, read_entry
+from mithridate.ledger.record import Capture, Derivation, Enrolment, Revocation, UncheckedEntry, parse_entry
 from mithridate.ledger.sealed import new_salt
 from mithridate.ledger.station import Station
 from mithridate.ledger.station_files import check_name
@@ -63,8 +63,8 @@ class Ledger(ReadableLedger):
     def __init__(self, folder: LedgerFolder, signer: Signer | None = None) -> None:
         """Use `create` or `open`."""
         super().__init__(folder, signer)
-        self._captures = Captures(self._registry.following, self._submit)
         self._sequencer = Sequencer(self._appender.commit)
+        self._captures = Captures(self._registry.following, self._prepare, self._sequencer)
 
     @classmethod
     def create(cls, folder: Path, *, origin: str, database: str | None = None, signer: Signer | None = None) -> Ledger:
@@ -80,6 +80,7 @@ class Ledger(ReadableLedger):
         try:
             operator = start(ledger._folder, ledger._store, ledger._appender)
             ledger.enroll(operator.sign(operator.enrolment(), 0))
+            ledger._view()  # so that the folder shows at once that a log was begun here
         except BaseException:
             ledger.close()
             raise
@@ -106,6 +107,7 @@ class Ledger(ReadableLedger):
     def close(self) -> None:
         """Finish what was submitted, then let go of files and connections."""
         self._sequencer.close()
+        self._appender.close()
         self._store.close()
 
     def __enter__(self) -> Self:
@@ -131,16 +133,17 @@ class Ledger(ReadableLedger):
         self, entry: bytes, *, salt: bytes | None = None, identity: Mapping[str, bytes | None] | None = None
     ) -> Future[Receipt]:
         """`submit` that does not wait: the future holds its receipt, or raises what the log found wrong with it."""
-        return self._submit(entry, salt, identity)
+        return self._queue(self._prepare(entry, _parse(entry), salt, identity))
 
     def enroll(self, entry: bytes) -> Receipt:
         """Log a signed enrolment: by the operator, or by the device itself as its record number 0.
 
         This is the operator's road: whoever may call it decides who may sign.  Raises LedgerRefusal naming why.
         """
-        if not isinstance(_record(entry).body, Enrolment):
+        parts = _parse(entry)
+        if not isinstance(parts.record.body, Enrolment):
             raise LedgerRefusal("this entry is no enrolment: submit it")
-        return self._submit(entry, may_enroll=True).result()
+        return self._queue(self._prepare(entry, parts, may_enroll=True)).result()
 
     def enroll_device(self, enrolment: Enrolment) -> Receipt:
         """Log an enrolment that a device prepared, signed by the operator."""
@@ -187,19 +190,31 @@ class Ledger(ReadableLedger):
         files.settle(name)
         return station
 
-    def capture(self, data: bytes, name: str, *, station: Station, channel: str = "file") -> Receipt:
+    def capture(
+        self, data: bytes, name: str, *, station: Station, channel: str = "file", known_as: str | None = None
+    ) -> Receipt:
         """Fingerprint an image, sign a record of it as the station, and submit it.
 
-        `name` is what messages call the image.  Raises FingerprintError when it cannot be fingerprinted.
+        `name` is what messages call the image.  `known_as`, by default the name, is the path by which a PNG, JPEG or
+        TIFF file, which bears no identity, is found again when it was altered; it is kept privately, as a keyed hash.
+        Raises FingerprintError when the image cannot be fingerprinted.
         """
-        return self.capture_fingerprint(fingerprint_image(data, name), name, station=station, channel=channel)
+        image = fingerprint_image(data, name)
+        return self.capture_fingerprint(image, name, station=station, channel=channel, known_as=known_as)
 
     def capture_fingerprint(
-        self, fingerprint: Fingerprint, name: str, *, station: Station, channel: str = "file"
+        self,
+        fingerprint: Fingerprint,
+        name: str,
+        *,
+        station: Station,
+        channel: str = "file",
+        known_as: str | None = None,
     ) -> Receipt:
         """`capture` of an image that is fingerprinted already, such as a data set that came without a file header."""
         salt = new_salt()
-        return self._record(station, Capture(fingerprint.seal(salt), channel), salt, fingerprint, name)
+        body = Capture(fingerprint.seal(salt), channel)
+        return self._record(station, body, salt, fingerprint, name, known_as)
 
     def derive(
         self, data: bytes, name: str, *, source: int, operation: str, software: str, station: Station
@@ -221,10 +236,17 @@ class Ledger(ReadableLedger):
         endorse(self._store, self._publisher, self._view(), self._own_checkpoint(checkpoint), checkpoint, timestamp)
 
     def _record(
-        self, station: Station, body: Capture | Derivation, salt: bytes, image: Fingerprint, name: str
+        self,
+        station: Station,
+        body: Capture | Derivation,
+        salt: bytes,
+        image: Fingerprint,
+        name: str,
+        known_as: str | None = None,
     ) -> Receipt:
+        path = None if image.identity else known_as or name
         try:
-            return self._captures.send(station, body, salt=salt, identity=image.identity)
+            return self._captures.send(station, body, salt=salt, identity=image.identity, known_as=path)
         except RecordError as error:
             raise LedgerRefusal(f"{name} cannot be recorded: {error}") from error
 
@@ -236,32 +258,36 @@ class Ledger(ReadableLedger):
             self.enroll_device(station.enrolment())
         return station
 
-    def _submit(
+    def _prepare(
         self,
         entry: bytes,
+        parts: UncheckedEntry,
         salt: bytes | None = None,
         identity: Mapping[str, bytes | None] | None = None,
-        *,
+        known_as: str | None = None,
         may_enroll: bool = False,
-    ) -> Future[Receipt]:
-        """Check all that does not depend on the log's state, then queue.  Raises LedgerRefusal, LedgerFailure."""
-        record = _record(entry)
-        body = record.body
+    ) -> Submission:
+        """Check all that does not depend on the log's state.  Raises LedgerRefusal, LedgerFailure."""
+        record, body = parts.record, parts.record.body
         is_own = isinstance(body, Enrolment) and body.identity.device_id == record.device
         signer = body.identity if is_own and isinstance(body, Enrolment) else self._registry.identity(record.device)
         try:
-            open_entry(entry, signer)
+            parts.check(signer)
             check_opening(record, salt, identity)
         except RecordError as error:
             raise LedgerRefusal(str(error)) from error
         keys = self._keys.of_identity(identity) if identity is not None else ()
-        submission = Submission(entry, record, salt, keys, may_enroll)
+        if known_as is not None:
+            keys += self._keys.of_name(known_as)
+        return Submission(entry, record, salt, keys, may_enroll)
+
+    def _queue(self, submission: Submission) -> Future[Receipt]:
         self._sequencer.put(submission)
         return submission.done
 
 
-def _record(entry: bytes) -> Record:
+def _parse(entry: bytes) -> UncheckedEntry:
     try:
-        return read_entry(entry)[0]
+        return parse_entry(entry)
     except RecordError as error:
         raise LedgerRefusal(str(error)) from error

@@ -55,6 +55,12 @@ class Publisher:
             opened = self._opened = (data, open_checkpoint(data, [self._verifier], origin=self._verifier.name)[0])
         return opened
 
+    def check_not_behind(self, head: Head) -> None:
+        """Raises RollbackError when more was published than the database's `head`, under which no other may write."""
+        _, stated = self.checkpoint()
+        if stated and (stated.size > head.size or (stated.size == head.size and stated.root != head.root)):
+            raise _put_back(head, stated)
+
     def publish(self, head: Head, begin: int = 0, recent: Sequence[EntryRow] = ()) -> None:
         """Bring the tiles to the head, then put its checkpoint in place; nothing to do when they are beyond it.
 
@@ -67,10 +73,7 @@ class Publisher:
             if stated and (size > head.size or (size == head.size and stated.root != head.root)):
                 if size > head.size and self._store.head().size >= size:
                     return  # another process was quicker
-                raise RollbackError(
-                    f"the database holds {head.size} entries, and {size} were published or another history was: it "
-                    f"was put back to an earlier state; restore a newer copy of it and never publish from this one"
-                )
+                raise _put_back(head, stated)
             if stated and size == head.size:
                 self._published = data
                 return
@@ -103,6 +106,13 @@ class Publisher:
             self._writer = TileWriter(self.folder, stated.size, stated.root) if stated else TileWriter(self.folder)
             self._published = data
         return self._writer
+
+
+def _put_back(head: Head, stated: Checkpoint) -> RollbackError:
+    return RollbackError(
+        f"the database holds {head.size} entries, and {stated.size} were published or another history was: it was put "
+        f"back to an earlier state; restore a newer copy of it and never publish from this one"
+    )
 
 
 def rebuild_tiles(folder: Path, lock: Path, store: Store, head: Head) -> None:

@@ -9,7 +9,6 @@ image, and once it is destroyed nobody can.
 from __future__ import annotations
 
 import hashlib
-import hmac
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -30,16 +29,19 @@ SALT_SIZE = 32
 _KEYS = ("media", "schema", "frames", "file", "stream", "pixels", "coding", "attributes", "identity")
 _DOMAIN = b"mithridate/commitment/1\x00"
 
+_BLOCK_SIZE = 64
+_INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5C))
+"""HMAC-SHA256 as RFC 2104 defines it: keyed once for all commitments of a record, of which there are hundreds."""
+
 Digests = tuple[bytes | None, ...]
 
 
 @dataclass(frozen=True)
-class SealedFingerprint:
-    """F0 to F4 of one image; the lists hold one entry for each name of the schema, None for what is absent.
+class ImageHashes:
+    """What of an image's fingerprint nobody can guess, and so may be known to all.
 
-    Attributes: media ("dicom", "png", ...), schema (which names the lists follow), frames, file (F0), stream (F1),
-    pixels (F2, None where decoders may differ and the stream is the authority), coding (labels of how the stream is
-    coded), attributes (F3), identity (F4).  The last three are commitments.
+    Attributes: media ("dicom", "png", ...), schema (which names the other parts follow), frames (0 where there is no
+    image), file (F0), stream (F1), pixels (F2, None where decoders may differ and the stream is the authority).
     """
 
     media: str
@@ -48,6 +50,15 @@ class SealedFingerprint:
     file: bytes
     stream: bytes
     pixels: bytes | None
+
+
+@dataclass(frozen=True)
+class SealedFingerprint(ImageHashes):
+    """F0 to F4 of one image; the lists hold one commitment for each name of the schema, None for what is absent.
+
+    Attributes: those of `ImageHashes`, coding (labels of how the stream is coded), attributes (F3), identity (F4).
+    """
+
     coding: Digests
     attributes: Digests
     identity: Digests
@@ -85,13 +96,19 @@ def commit(salt: bytes, group: str, values: Mapping[str, bytes | None]) -> Diges
     """
     if len(salt) != SALT_SIZE:
         raise RecordError(f"the salt has {len(salt)} bytes instead of {SALT_SIZE}")
-    return tuple(None if value is None else _commitment(salt, group, name, value) for name, value in values.items())
-
-
-def _commitment(salt: bytes, group: str, name: str, value: bytes) -> bytes:
-    message = _DOMAIN + f"{group}/{name}".encode() + b"\x00" + value
-    return hmac.new(salt, message, hashlib.sha256).digest()
+    inner, outer = (hashlib.sha256(salt.ljust(_BLOCK_SIZE, b"\x00").translate(pad)) for pad in (_INNER, _OUTER))
+    found: list[bytes | None] = []
+    for name, value in values.items():
+        if value is None:
+            found.append(None)
+            continue
+        state, last = inner.copy(), outer.copy()
+        state.update(_DOMAIN + f"{group}/{name}".encode() + b"\x00" + value)
+        last.update(state.digest())
+        found.append(last.digest())
+    return tuple(found)
 
 
 def _read_digests(value: Value, what: str) -> Digests:
-    return tuple(read_digest_or_none(item, f"{what} of the fingerprint") for item in read_list(value, what))
+    what = f"{what} of the fingerprint"
+    return tuple(read_digest_or_none(item, what) for item in read_list(value, what))

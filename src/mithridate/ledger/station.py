@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mithridate.ledger.errors import RecordError
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.keys import Signer
-from mithridate.ledger.record import Body, Enrolment, Record, sign_record
+from mithridate.ledger.record import Body, Enrolment, Record, UncheckedEntry, sign_entry
 
 
 @dataclass(frozen=True)
@@ -33,5 +33,9 @@ class Station:
 
     def sign(self, body: Body, sequence: int, when: int | None = None) -> bytes:
         """An entry with this body; `when` in microseconds since 1970, by default now."""
+        return self.sign_parts(body, sequence, when)[0]
+
+    def sign_parts(self, body: Body, sequence: int, when: int | None = None) -> tuple[bytes, UncheckedEntry]:
+        """`sign`, with the entry's parts, for whoever would take it apart again at once."""
         stated = time.time_ns() // 1000 if when is None else when
-        return sign_record(Record(self.device_id, sequence, stated, body), self.identity, self.signer)
+        return sign_entry(Record(self.device_id, sequence, stated, body), self.identity, self.signer)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from functools import cached_property
+from pathlib import PurePath
 
 from mithridate.ledger import merkle
 from mithridate.ledger.fingerprint.dicom_schema import IDENTITY
@@ -63,6 +64,19 @@ class LookupKeys:
             raise LedgerRefusal(f"records are not found by {keyword}: name one of {', '.join(IDENTITY_LOOKUPS)}")
         digest = digest_value("identity", ("texts", (value.strip(" \x00"),)) if value else ("empty",))
         return IDENTITY_LOOKUPS[keyword], self._key(keyword, digest)
+
+    def of_name(self, path: str) -> tuple[Key, ...]:
+        """The keys of a file's path: of exactly this path, then of its last two parts and of its last; none for what
+        is no file's name.
+
+        By these an altered image is found that bears no identity of its own.  They prove nothing: whoever is found by
+        one is compared in full.
+        """
+        parts = PurePath(path).parts
+        if not parts or not PurePath(path).suffix:
+            return ()
+        named = [("Path", path), *(("Name", tail) for tail in dict.fromkeys(("/".join(parts[-2:]), parts[-1])))]
+        return tuple((Lookup.NAME, self._key(kind, digest_value("name", name))) for kind, name in named)
 
     def _key(self, keyword: str, digest: bytes) -> bytes:
         message = _DOMAIN + keyword.encode() + b"\x00" + digest

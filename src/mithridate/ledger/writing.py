@@ -1,4 +1,4 @@
-"""The write path: a batch goes into the database, then into the tiles, and only then are its submitters answered."""
+"""The write path: a batch is committed with the signed checkpoint that covers it, then its submitters are answered."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from mithridate.errors import UserError
 from mithridate.ledger.batching import settle
 from mithridate.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from mithridate.ledger.errors import EvidenceError
+from mithridate.ledger.following import TileFollower
 from mithridate.ledger.merkle import EMPTY_ROOT
 from mithridate.ledger.note import NoteSigner
 from mithridate.ledger.note_keys import VerifierKey
@@ -33,6 +34,7 @@ class Appender:
     ) -> None:
         self._store = store
         self._publisher = publisher
+        self._tiles = TileFollower(publisher.publish)
         self._verifier = verifier
         self._signer = signer
         self._pauses = SERVER_PAUSES if on_server else PAUSES
@@ -60,6 +62,8 @@ class Appender:
     def _write(self, submissions: Sequence[Submission]) -> tuple[Head, list[Outcome]]:
         with self._store.writing() as connection:
             old = self.check(self._store.lock_head(connection))
+            self._publisher.check_not_behind(old)
+            self._tiles.retry(old)
             admission = Admission(self._store, connection, old)
             outcomes = admission.decide(submissions)
             rows = admission.batch.entries
@@ -67,8 +71,17 @@ class Appender:
             if rows:
                 self._store.append(connection, old, new, admission.batch)
         self._remember(new)
-        self._publisher.publish(new, old.size, rows)
+        if rows:
+            self._tiles.follow(new, rows)
         return new, outcomes
+
+    def wait(self) -> None:
+        """Return when the tiles have caught up, or cannot."""
+        self._tiles.wait()
+
+    def close(self) -> None:
+        """Let the tiles catch up, then stop."""
+        self._tiles.close()
 
     def _extend(self, old: Head, rows: Sequence[EntryRow]) -> Head:
         frontier = old.frontier()

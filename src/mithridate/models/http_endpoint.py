@@ -25,6 +25,7 @@ class Endpoint:
 
     def __init__(self, plan: HttpPlan, store: Path, identity: str, name: str) -> None:
         self._plan, self._store_file, self._identity, self._name = plan, store, identity, name
+        self._meaning = plan.answer()
         self._process = 0
 
     def predict(self, images: NDArray[np.float32]) -> NDArray[Any]:
@@ -51,7 +52,10 @@ class Endpoint:
 
     def _send(self, images: NDArray[np.float32]) -> NDArray[np.float64]:
         self._answers.charge(len(images))
-        return self._wire.ask(images)
+        found = self._wire.ask(images)
+        # An answer that means nothing must not be kept: the endpoint may mend its ways.
+        self._meaning.logits(torch.from_numpy(found).float(), len(found), self._name)
+        return found
 
     def _connect(self) -> None:
         if self._process != os.getpid():

@@ -40,6 +40,14 @@ class TorchModel:
             raise MithridateError(f"{self._name} has not answered yet, so its number of classes is not known")
         return self._classes
 
+    @property
+    def module(self) -> nn.Module:
+        return self._module
+
+    @property
+    def output(self) -> Output:
+        return self._output
+
     def with_batch(self, kernel_batch: int) -> TorchModel:
         """The same module at another kernel batch; its last bits may differ."""
         return TorchModel(self._module, self._output, kernel_batch, self._name)

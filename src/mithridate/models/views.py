@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from mithridate.errors import MithridateError, UserError
-from mithridate.models.heads import OUTPUTS, SINGLE, Output, checked, softmax_logits, two_class
+from mithridate.models.heads import MULTILABEL, OUTPUTS, SINGLE, Output, checked, softmax_logits, two_class
 from mithridate.models.image_input import ImageInput
 
 Predict = Callable[[NDArray[np.float32]], NDArray[Any]]
@@ -54,6 +54,20 @@ class Answer:
             return logits
         return two_class(logits, self.output, self.positive)
 
+    def describe(self) -> str:
+        """What the model answers, and how the audit's two-class question is read from it."""
+        if self.output in SINGLE:
+            return f"{self.output}: one number, for the positive class"
+        names = ", ".join(self.classes) or "classes without names"
+        positive = [self.classes[k] if self.classes else f"number {k}" for k in self.positive or ()]
+        if self.output in MULTILABEL:
+            which = (
+                f"the finding {positive[0]} alone" if len(positive) == 1 else f"the largest of {', '.join(positive)}"
+            )
+            return f"{self.output} of {names}, each for itself; asked about: {which}"
+        summed = ", their probabilities added up" if len(positive) > 1 else ""
+        return f"{self.output} of {names}; positive: {', '.join(positive)}{summed}"
+
 
 class NetworkView(nn.Module):
     """A torch module behind its input and its head; differentiable wherever the module is."""
@@ -64,8 +78,20 @@ class NetworkView(nn.Module):
         self.training = False
 
     def native(self, x: Tensor) -> Tensor:
-        """The module's own answer to pixels N x C x H x W in [0, 1]."""
-        answer: Tensor = self.module(self.image.apply(x))
+        """The module's own answer to pixels N x C x H x W in [0, 1].  Raises UserError when it fails on them."""
+        shown = self.image.apply(x)
+        try:
+            answer: Tensor = self.module(shown)
+        except torch.OutOfMemoryError:
+            raise
+        except (RuntimeError, ValueError, IndexError) as error:
+            spec = self.image
+            # The last line is the kernel's own complaint; TorchScript puts a traceback before it.
+            why = str(error).strip().splitlines()[-1:] or [type(error).__name__]
+            raise UserError(
+                f"{self.name} fails on images {spec.channels} x {spec.size} x {spec.size} ({why[0].strip()}): state "
+                "the input's size and channels as the model takes them"
+            ) from error
         return answer
 
     def forward(self, x: Tensor) -> Tensor:

@@ -11,7 +11,14 @@ from mithridate.errors import UserError
 from mithridate.files import replace_text
 from mithridate.report import words
 from mithridate.report.claims_chart import gain_chart
-from mithridate.report.claims_tables import attack_table, defense_table, family_table, scenario_table
+from mithridate.report.claims_tables import (
+    attack_table,
+    defense_table,
+    drift_table,
+    every_attack_table,
+    family_table,
+    scenario_table,
+)
 from mithridate.report.claims_verdict import judge_claims
 from mithridate.report.page import asset, environment
 
@@ -43,7 +50,9 @@ def render_claims(results: ClaimsResults) -> str:
         chart=gain_chart(results),
         defenses=defense_table(results),
         attacks=attack_table(results),
+        every=every_attack_table(results),
         families=family_table(results),
+        drift=drift_table(results),
         scenarios=scenario_table(results),
         duration=words.duration(results.seconds),
         style=asset("style.css"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from html import escape
 
 from markupsafe import Markup
@@ -30,7 +31,9 @@ def gain_chart(results: ClaimsResults) -> Markup | None:
     every = [
         c.gain.high if c.gain.high is not None else c.gain.value or 0.0 for v in curves.values() for c in v.values()
     ]
-    top = max(1.0, *every)
+    step = _round_step(max(1.0, *every) / 4)
+    ticks = [number * step for number in range(1 + math.ceil(max(1.0, *every) / step))]
+    top = ticks[-1]
 
     def x(k: int) -> float:
         return LEFT + k / doses[-1] * (WIDTH - LEFT - RIGHT)
@@ -47,10 +50,10 @@ def gain_chart(results: ClaimsResults) -> Markup | None:
         f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-labelledby="gain-title gain-text">',
         f'<title id="gain-title">Gain against edits</title><desc id="gain-text">{escape(said)}</desc>',
     ]
-    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
-        at = y(share * top)
+    for tick in ticks:
+        at = y(tick)
         parts.append(f'<line x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{at:.1f}" y2="{at:.1f}" class="grid"/>')
-        parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">${share * top:,.0f}</text>')
+        parts.append(f'<text x="{LEFT - 6}" y="{at + 4:.1f}" text-anchor="end">${tick:,.0f}</text>')
     for k in (0, *doses):
         parts.append(f'<text x="{x(k):.1f}" y="{HEIGHT - BOTTOM + 18}" text-anchor="middle">{k}</text>')
     parts.append(
@@ -65,8 +68,9 @@ def gain_chart(results: ClaimsResults) -> Markup | None:
         for k in sorted(curve):
             gain = curve[k].gain
             if gain.low is not None and gain.high is not None:
+                beside = x(k) + 4 * (number - (len(curves) - 1) / 2)  # side by side, or they hide each other
                 parts.append(
-                    f'<line x1="{x(k):.1f}" x2="{x(k):.1f}" y1="{y(gain.low):.1f}" y2="{y(gain.high):.1f}" '
+                    f'<line x1="{beside:.1f}" x2="{beside:.1f}" y1="{y(gain.low):.1f}" y2="{y(gain.high):.1f}" '
                     f'stroke="{color}" stroke-width="1" opacity=".6"/>'
                 )
             parts.append(f'<circle cx="{x(k):.1f}" cy="{y(gain.value or 0.0):.1f}" r="3.5" fill="{color}"/>')
@@ -76,6 +80,12 @@ def gain_chart(results: ClaimsResults) -> Markup | None:
         for i, name in enumerate(curves)
     )
     return Markup("".join(parts) + f'</svg><ul class="legend">{legend}</ul>')
+
+
+def _round_step(least: float) -> float:
+    """The smallest of 1, 2 and 5 times a power of ten that is at least this."""
+    power = 10.0 ** math.floor(math.log10(least))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least)
 
 
 def _sample(number: int) -> str:

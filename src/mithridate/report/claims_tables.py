@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from mithridate.audit.claims.results import ClaimsCondition, ClaimsResults
+from mithridate.audit.claims.results import ClaimsCondition, ClaimsResults, DriftRow, strongest
 from mithridate.audit.results import Estimate
-from mithridate.report.claims_verdict import DEFENSE_WORDS, worst
-from mithridate.report.words import interval, percent
+from mithridate.report.claims_verdict import DEFENSE_WORDS, money, worst
+from mithridate.report.words import ABSENT, count, interval, percent
 
 
 @dataclass(frozen=True)
@@ -44,7 +44,7 @@ def defense_table(results: ClaimsResults) -> Sheet:
                     *(_share(estimate) for estimate in item.precision),
                     *(_share(estimate) for estimate in item.detection),
                     (percent(item.burden), ""),
-                    _money(left.gain, f"{left.attack}, {left.k} edits"),
+                    _money(left.gain, f"{left.attack}, {count(left.k, 'edit')}"),
                 ),
             )
         )
@@ -58,9 +58,22 @@ def defense_table(results: ClaimsResults) -> Sheet:
 
 
 def attack_table(results: ClaimsResults) -> Sheet:
+    """The strongest attack for each defense, attacker, dose and set of classes."""
+    groups: dict[tuple[str, str, int, str], list[ClaimsCondition]] = {}
+    for c in results.conditions:
+        groups.setdefault((c.defense, c.attacker, c.k, c.classes), []).append(c)
+    caption = "Table 2. The strongest attack at each number of edits: dollars gained undetected, and what it took."
+    return _conditions(results, [strongest(group) for group in groups.values()], "table-attacks", caption)
+
+
+def every_attack_table(results: ClaimsResults) -> Sheet:
     """Every condition."""
-    order = sorted(results.conditions, key=lambda c: (c.classes != "ABCDE", c.attack, c.k))
-    rows = tuple(_condition(c) for name in (d.name for d in results.defenses) for c in order if c.defense == name)
+    return _conditions(results, list(results.conditions), "table-every", "Table 2b. Every attack.")
+
+
+def _conditions(results: ClaimsResults, conditions: list[ClaimsCondition], name: str, caption: str) -> Sheet:
+    places = {item.name: place for place, item in enumerate(results.defenses)}
+    order = sorted(conditions, key=lambda c: (places[c.defense], c.attacker, -len(c.classes), c.classes, c.k, c.attack))
     columns = (
         "Attack",
         "Gain a claim",
@@ -71,17 +84,17 @@ def attack_table(results: ClaimsResults) -> Sheet:
         "Flagged at 5%",
         "Outside",
     )
-    return Sheet("table-attacks", "Table 2. Every attack: dollars gained undetected, and what it took.", columns, rows)
+    return Sheet(name, caption, columns, tuple(_condition(c) for c in order))
 
 
 def family_table(results: ClaimsResults) -> Sheet:
     """Where the money came from under the strongest attack on the plain model."""
-    strongest = worst(results, "none")
-    total = sum(money for _, money in strongest.families) or 1.0
+    base = worst(results, "none")
+    total = sum(gained for _, gained in base.families) or 1.0
     rows = tuple(
-        Line(name, "", ((f"${money:,.0f}", ""), (percent(money / total, 0), ""))) for name, money in strongest.families
+        Line(name, "", ((money(gained), ""), (percent(gained / total, 0), ""))) for name, gained in base.families
     )
-    caption = f"Table 3. Families given up > taken up, by money gained ({strongest.attack}, {strongest.k} edits)."
+    caption = f"Table 3. Families given up > taken up, by money gained ({base.attack}, {count(base.k, 'edit')})."
     return Sheet("table-families", caption, ("Families", "Gained", "Of these"), rows)
 
 
@@ -101,15 +114,39 @@ def scenario_table(results: ClaimsResults) -> Sheet:
         for item in results.scenarios
     )
     columns = ("Scenario", "Before", "After", "Edits (classes)", "The record")
-    return Sheet("table-scenarios", "Table 4. Named scenarios against the plain model.", columns, rows)
+    return Sheet("table-scenarios", "Table 5. Named scenarios against the plain model.", columns, rows)
+
+
+def drift_table(results: ClaimsResults) -> Sheet | None:
+    """Providers under the CUSUM: as they are, and under the strongest attacks spread thick and thin."""
+    if results.drift is None:
+        return None
+    rows = tuple(_watched(row) for row in results.drift.rows)
+    columns = ("Providers", "Found", "Days to the alarm", "Claims to the alarm", "Gained each until then")
+    return Sheet("table-drift", "Table 4. Providers watched by a CUSUM of payments (medians of those found).",
+                 columns, rows)  # fmt: skip
+
+
+def _watched(row: DriftRow) -> Line:
+    days, claims = ("–" if value is None else f"{value:.0f}" for value in (row.days, row.claims))
+    label = {"honest": "Honest, as they bill", "abusive": "Abusive, as they bill"}.get(row.who, "")
+    if row.attack is not None:
+        label = "Every claim" if row.share == 1 else f"One claim in {1 / row.share:.0f}"
+    gained = money(row.gained) if row.attack is not None else ABSENT
+    name, _, k = (row.attack or "").partition(", ")
+    group = f"Attacked: {name}, {count(int(k), 'edit')}" if row.attack else "As they are"
+    detail = f"{row.providers} providers" if row.attack is None else ""
+    return Line(label, detail, (_share(row.found), (days, ""), (claims, ""), (gained, "")), group)
 
 
 def _condition(c: ClaimsCondition) -> Line:
     outside = c.violation > 0 or c.unlawful > 0
-    detail = f"{'knows the defense' if c.attacker == 'adaptive' else 'knows only the plain model'}; classes {c.classes}"
+    blind = "the attacker knows of no model" if c.defense == "none" else "the attacker knows only the plain model"
+    knows = "the attacker knows the model" if c.defense == "none" else "the attacker knows the defense"
+    group = f"{DEFENSE_WORDS.get(c.defense, c.defense).capitalize()}; {knows if c.attacker == 'adaptive' else blind}"
     return Line(
-        f"{c.attack.capitalize()}, {c.k} edit{'s' if c.k > 1 else ''}",
-        detail,
+        f"{c.attack.capitalize()}, {count(c.k, 'edit')}",
+        f"classes {c.classes}",
         (
             _money(c.gain),
             _share(c.success),
@@ -119,16 +156,16 @@ def _condition(c: ClaimsCondition) -> Line:
             _share(c.detection_5),
             ("some" if outside else "0", ""),
         ),
-        DEFENSE_WORDS.get(c.defense, c.defense).capitalize(),
+        group,
     )
 
 
 def _decision(denied: bool, asked: float) -> str:
-    return f"denied (${asked:,.0f} asked)" if denied else f"${asked:,.0f}"
+    return f"denied ({money(asked)} asked)" if denied else money(asked)
 
 
 def _money(estimate: Estimate, note: str = "") -> tuple[str, str]:
-    text = "–" if estimate.value is None else f"${estimate.value:,.0f}"
+    text = money(estimate.value)
     span = "" if estimate.low is None or estimate.high is None else f"{estimate.low:,.0f} to {estimate.high:,.0f}"
     return text, note or span
 

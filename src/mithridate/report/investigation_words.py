@@ -10,14 +10,14 @@ from mithridate.ledger.fingerprint import Verdict
 from mithridate.ledger.investigate.findings import DeviceFinding, Difference, ImageFinding, Investigation, Route
 from mithridate.report.words import percent
 
-CHANNELS = {"dimse": "DICOM C-STORE", "stow": "DICOMweb STOW-RS", "file": "a file", "watch": "a watched folder"}
+CHANNELS = {"dimse": "DICOM C-STORE", "stow": "DICOMweb STOW-RS", "http": "the HTTP service", "file": "a file"}
 
 HEADLINES = {
     Verdict.IDENTICAL: "As captured",
     Verdict.TRANSCODED: "As captured, in another encoding",
     Verdict.DERIVED: "Derived, and signed for",
     Verdict.METADATA_EDITED: "Altered: other attributes than captured",
-    Verdict.MISMATCH: "Altered: other pixels than captured",
+    Verdict.MISMATCH: "Altered: other content than captured",
     Verdict.UNKNOWN: "Unknown: never recorded as it is",
     Verdict.REVOKED: "Revoked: its record counts no more",
 }
@@ -35,7 +35,7 @@ VERDICTS = (
     ("TRANSCODED", "Other bytes, but pixels, attributes and identity are as recorded: another lossless encoding."),
     ("DERIVED", "Made from a recorded image by an operation that a signed record states."),
     ("METADATA-EDITED", "The pixels are as recorded under changed attributes, such as the patient or the window."),
-    ("MISMATCH", "A record of this image exists, and the pixels are not those recorded."),
+    ("MISMATCH", "A record of this image exists, and its pixels, or what a report says, are not those recorded."),
     ("UNKNOWN", "No record fits: the image was never recorded, or so much was changed that nothing names it."),
     ("REVOKED", "The record exists and was declared void, with a reason, by an entry in the log."),
 )
@@ -43,7 +43,8 @@ LIMITS = (
     "What was done before an image was recorded, in the scanner or in front of it, leaves no trace here.",
     "Times of capture are stated by the devices. The order of the log and, where there is one, the time stamp of its "
     "checkpoint are not.",
-    "An altered PNG, JPEG or TIFF file names no patient and no instance, so nothing ties it to a record but its name.",
+    "An altered PNG, JPEG or TIFF file names no patient and no instance: it is judged by the record of a file of its "
+    "name, and without one it is unknown.",
     "A record that no file was given for may lie elsewhere: it is missing among the files given, not from the world.",
     "Whether a change was made in good faith, by a converter or a correction, is for people to find out.",
 )

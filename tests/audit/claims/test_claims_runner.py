@@ -8,7 +8,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from mithridate.audit.claims.plan import BudgetPlan, ClaimsPlan, DetectorPlan, FileData, PopulationData, demo_plan
+from mithridate.audit.claims.models import TrainedModel
+from mithridate.audit.claims.plan import BudgetPlan, ClaimsPlan, FileData, PopulationData, demo_plan
 from mithridate.audit.claims.runner import run_claims
 from mithridate.audit.claims.subject import load_claims_subject
 from mithridate.audit.plan import Execution
@@ -20,7 +21,7 @@ def plan(shard: int = 2) -> ClaimsPlan:
     return demo_plan().model_copy(
         update={
             "data": PopulationData(claims=900, seed=3, claims_a_provider=15),
-            "detector": DetectorPlan(trees=20, leaves=6, false_positive_rate=0.1),
+            "detector": TrainedModel(trees=20, leaves=6, false_positive_rate=0.1),
             "attacks": ("greedy",),
             "defenses": ("none", "records"),
             "budgets": (BudgetPlan(k=(1,)), BudgetPlan(k=(1,), classes="AB")),
@@ -46,7 +47,7 @@ def findings(folder: Path) -> pd.DataFrame:
 
 def test_findings_are_sound(run: Path) -> None:
     found = findings(run)
-    assert len(found) == 4 * 4  # claims x cells
+    assert len(found) == 4 * 8  # claims x cells
     assert (found["violation"] == 0).all()
     assert found["lawful"].all()
     assert (found["edits"] <= 1).all()
@@ -56,6 +57,14 @@ def test_findings_are_sound(run: Path) -> None:
     assert {item["name"] for item in results["defenses"]} == {"none", "records"}
     assert results["stability"]["n"] == 4
     assert len(results["scenarios"]) == 4
+
+
+def test_who_knows_nothing_goes_for_the_most_money(run: Path) -> None:
+    found = findings(run).set_index(["cell", "claim"])["asked_after"]
+    naive, adaptive = found["none/naive/greedy/ABCDE-1"], found["none/adaptive/greedy/ABCDE-1"]
+    assert (naive >= adaptive).all()
+    assert json.loads((run / "results.json").read_text())["drift"]["rows"][0]["who"] == "honest"
+    assert (run / "providers.csv").is_file()
 
 
 def test_a_lost_shard_is_made_again_and_nothing_else(run: Path) -> None:

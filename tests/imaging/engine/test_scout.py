@@ -98,3 +98,35 @@ def test_the_standard_ensemble_on_a_scout_is_the_standard_ensemble() -> None:
     scouted, _ = run_scouted(ensemble, model, fast_model(module, data.inputs), data, Linf(0.04), rng(data))
     differ = sum(a != b for a, b in zip(fooled(model, exact, data), fooled(model, scouted, data), strict=True))
     assert differ <= 1
+
+
+@pytest.mark.parametrize("attack", EARLY, ids=[type(a).__name__ for a in EARLY])
+def test_on_a_copy_in_half_precision_company_and_order_do_not_matter(attack: Any) -> None:
+    torch.set_num_threads(1)
+    module = network(3, seed=2)
+    model = TorchModel(module)
+    data = examples(model, 18, shape=(3, 10, 10))
+    copy = fast_model(module, data.inputs)
+    part = [17, 4, 11]
+    together, counted = run_scouted(attack, model, copy, data, Linf(0.05), rng(data))
+    few = some(data, part)
+    alone, alone_counted = run_scouted(attack, model, copy, few, Linf(0.05), rng(few))
+    assert torch.equal(alone, together[part])
+    assert torch.equal(alone_counted.queries, counted.queries[part])
+
+
+def test_a_success_that_the_model_has_confirmed_is_not_asked_about_again() -> None:
+    class Counting(TorchModel):
+        asked = 0
+
+        def logits(self, inputs: Tensor) -> Tensor:
+            Counting.asked += len(inputs)
+            return super().logits(inputs)
+
+    own = Linear(2, 4).eval()
+    data = examples(TorchModel(own), 8)
+    model = Counting(own)
+    attack = PGD(steps=5, every_step=False)
+    candidates, _ = run_scouted(attack, model, TorchModel(own), data, Linf(0.3), rng(data))
+    assert Counting.asked == len(data)
+    assert all(fooled(model, candidates, data))

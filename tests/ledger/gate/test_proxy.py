@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from xml.etree import ElementTree
 
 import httpx
 import numpy as np
@@ -28,6 +29,7 @@ from mithridate.ledger.receipt import LedgerFailure
 from mithridate.ledger.service.listening import Listening
 from mithridate.ledger.service.roles import Role
 
+DESCRIPTION = "EventOutcomeDescription"
 EXPECTED = {"patient": CT_PATIENT, "sop_instance_uid": CT_UID}
 
 
@@ -161,6 +163,49 @@ def test_requests_out_of_form_are_problems(proxy: Proxy) -> None:
 def test_figures_count_decisions(proxy: Proxy) -> None:
     problem(proxy.ask(altered(), **EXPECTED), 403, RefusalCode.MISMATCH)
     assert 'mithridate_gate_decisions_total{code="mismatch"}' in proxy.client.get("/metrics").text
+
+
+@pytest.mark.parametrize("form", ["dicom", "fhir"])
+def test_every_decision_leaves_an_audit_event(
+    form: str, model: tuple[Model, str], folder: Path, tmp_path: Path, stack: ExitStack
+) -> None:
+    file = tmp_path / "audit.log"
+    settings = ProxySettings(
+        port=0,
+        model=model[1],
+        ledger=str(folder),
+        policy=Policy(log_key=key_of(folder)),
+        state=tmp_path,
+        audit_file=file,
+        audit_format=form,  # type: ignore[arg-type]
+    )
+    proxy = Proxy(settings, stack)
+    assert proxy.client.get("/health/ready").status_code == 200
+    assert proxy.ask(CT, **EXPECTED).status_code == 200
+    problem(proxy.ask(altered(), **EXPECTED), 403, RefusalCode.MISMATCH)
+    problem(proxy.ask(CT, patient="another"), 403, RefusalCode.UNEXPECTED_IDENTITY)
+    lines = file.read_text().splitlines()
+    if form == "fhir":
+        events = [json.loads(line) for line in lines]
+        told = [(event["outcome"], event.get("outcomeDesc", "")) for event in events]
+        assert all(event["source"]["observer"]["display"] == "mithridate-gate" for event in events)
+    else:
+        events = [ElementTree.fromstring(line) for line in lines]
+        told = [(event[0].attrib["EventOutcomeIndicator"], event[0].findtext(DESCRIPTION, "")) for event in events]
+        assert all(event.find("*[@AuditSourceID='mithridate-gate']") is not None for event in events)
+    assert [outcome for outcome, _ in told] == ["0", "0", "4", "4"]  # started, admitted, refused, refused
+    assert ["IDENTICAL" in said for _, said in told] == [False, True, False, False]
+    assert ["mismatch" in said for _, said in told] == [False, False, True, False]
+    assert CT_PATIENT not in file.read_text()
+    assert "another" not in "".join(said for _, said in told[3:]).replace("another PatientID", "")
+
+
+def test_a_lost_audit_event_shows(model: tuple[Model, str], folder: Path, tmp_path: Path, stack: ExitStack) -> None:
+    policy = Policy(log_key=key_of(folder))
+    settings = ProxySettings(port=0, model=model[1], ledger=str(folder), policy=policy, state=tmp_path)
+    proxy = Proxy(settings.model_copy(update={"audit_syslog": "tcp://127.0.0.1:9"}), stack)
+    problem(proxy.ask(altered(), **EXPECTED), 403, RefusalCode.MISMATCH)
+    problem(proxy.client.get("/health/ready"), 503, "audit-lost")
 
 
 def test_a_gate_without_a_ledger_takes_bundles_and_can_forward_bytes(

@@ -50,8 +50,8 @@ class Liar:
     ) -> None:
         self.ledger, self.change_judgement, self.change_proof, self.change_tiles = ledger, judge, prove, reader
 
-    def judge_fingerprint(self, fingerprint: Fingerprint) -> LogJudgement:
-        return self.change_judgement(self.ledger.judge_fingerprint(fingerprint))
+    def judge_fingerprint(self, fingerprint: Fingerprint, *, entry: int | None = None) -> LogJudgement:
+        return self.change_judgement(self.ledger.judge_fingerprint(fingerprint, entry=entry))
 
     def prove(self, index: int, *, with_salt: bool = True) -> ProofBundle:
         return self.change_proof(self.ledger.prove(index, with_salt=with_salt))

@@ -71,3 +71,57 @@ def transcoded(name: str) -> bytes:
 def png(pixels: np.ndarray, path: Path) -> bytes:
     Image.fromarray(pixels).save(path)
     return path.read_bytes()
+
+
+def build_case(folder: Path) -> Scene:
+    """Everything that can happen to a patient's images at once: by several doors, altered in every way, and missing."""
+    scene = build(folder)
+    us = scene.ledger.add_station("US7", manufacturer="Sonic", model="Scan <7>", software_version="9")
+    for name, data, channel in (
+        ("ct.dcm", write(read("CT_small.dcm")), "dimse"),
+        ("mr.dcm", write(read("MR_small.dcm")), "stow"),
+        ("report.dcm", write(read("reportsi.dcm")), "dimse"),
+        ("lossy.dcm", write(read("SC_rgb_small_odd_jpeg.dcm")), "stow"),
+    ):
+        scene.capture(name, data, channel=channel)
+    scene.capture("palette.dcm", write(read("examples_palette.dcm")), us, "http")
+    scene.capture("color.dcm", write(read("SC_rgb_small_odd.dcm")), us, "dimse")
+    void = scene.capture("void.dcm", write(read("rtdose_1frame.dcm")), us, "dimse")
+    fundus = np.tile(np.arange(240, dtype=np.uint8)[:, None, None], (1, 320, 3))
+    scene.capture("fundus.png", png(fundus, scene.archive / "fundus.png"), us, "file")
+    scene.capture("absent.dcm", changed("CT_small.dcm", _second_instance), channel="dimse")
+    with scene.ledger._store.reading() as connection:
+        row = scene.ledger._store.entry(connection, void)
+    assert row is not None
+    scene.ledger.revoke("record", row.leaf, "taken of another patient")
+
+    scene.find("ct.dcm", with_pixels("CT_small.dcm", _paste))
+    scene.find("mr.dcm", transcoded("MR_small.dcm"))
+    scene.find("mr one gray level brighter with quite a long file name, as exports have them.dcm", with_pixels(
+        "MR_small.dcm", lambda pixels: pixels.__setitem__((30, 31), pixels[30, 31] + 1)
+    ))  # fmt: skip
+    scene.find("report.dcm", changed("reportsi.dcm", lambda one: delattr(one, "ContentSequence")))
+    scene.find("windowed.dcm", changed("MR_small.dcm", _relabel))
+    scene.find("palette.dcm", write(read("examples_palette.dcm")))
+    scene.find("color.dcm", with_pixels("SC_rgb_small_odd.dcm", lambda pixels: pixels.__setitem__(..., 255 - pixels)))
+    scene.find("void.dcm", write(read("rtdose_1frame.dcm")))
+    scene.find("stranger.dcm", write(read("examples_overlay.dcm")))
+    fundus[60:90, 200:240] = (200, 40, 30)
+    scene.find("fundus.png", png(fundus, scene.found / "fundus.png"))
+    scene.find("notes.txt", b"no image")
+    return scene
+
+
+def _second_instance(dataset: Dataset) -> None:
+    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.826.0.1.3680043.9.1"
+    dataset.PixelData = bytes(len(dataset.PixelData))
+
+
+def _paste(pixels: np.ndarray) -> None:
+    rows, columns = np.ogrid[-9:10, -9:10]
+    pixels[50:69, 80:99][rows**2 + columns**2 <= 81] += 300
+
+
+def _relabel(dataset: Dataset) -> None:
+    dataset.PatientID, dataset.PatientName = "SOMEBODY ELSE", "Else^Somebody"
+    dataset.WindowCenter, dataset.WindowWidth = "10", "20"

@@ -245,13 +245,13 @@ def test_a_revoked_record_counts_no_more(tmp_path: Path) -> None:
 def test_an_altered_raster_is_compared_by_its_name(tmp_path: Path) -> None:
     scene = build(tmp_path)
     pixels = np.arange(64 * 48 * 3, dtype=np.uint8).reshape(64, 48, 3)
-    scene.capture("photo.png", png(pixels, tmp_path / "photo.png"), channel="file")
+    index = scene.capture("photo.png", png(pixels, tmp_path / "photo.png"), channel="file")
     pixels[10:12, 5:9, 1] ^= 0x10
     image = finding(scene, png(pixels, tmp_path / "photo.png"), "photo.png")
-    # Nothing in a raster file says whose it is: its verdict is that of any stranger's, the name is a hint and no more.
-    assert (image.verdict, image.route) == (Verdict.UNKNOWN, None)
-    assert image.note is not None
-    assert "same file name" in image.note
+    assert image.verdict is Verdict.MISMATCH
+    assert image.route is not None
+    assert image.route.index == index
+    assert "file of this name" in image.reason
     assert image.comparison is not None
     assert image.comparison.difference is not None
     assert image.comparison.difference.box == Box(10, 5, 12, 9)

@@ -56,3 +56,13 @@ def receiver(
     yield start
     for one in running:
         one.stop(grace_seconds=2)
+
+
+@pytest.fixture(scope="module")
+def door(
+    ledger: Ledger, station: Station, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[DicomReceiver, Spool]]:
+    """A receiver for many tests, and where it keeps what it receives."""
+    spool = Spool(tmp_path_factory.mktemp("door") / "spool", forward=False, keep=True)
+    with DicomReceiver(Intake(ledger, station, limits=PATIENT, spool=spool), port=0, ae_title="LEDGER") as running:
+        yield running, spool

@@ -18,6 +18,7 @@ from pynetdicom.dimse_primitives import C_STORE
 
 from ledger.dicom_files import read, to_native, to_syntax, write
 from mithridate.ledger.receive.limits import ReceiveLimits
+from mithridate.ledger.receive.spool import Spool
 
 CT = "1.2.840.10008.5.1.4.1.1.2"
 PATIENT = ReceiveLimits(handshake_seconds=300, idle_seconds=300)
@@ -98,3 +99,8 @@ def wait_for(condition: Callable[[], object], seconds: float = 120.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen in time"
         time.sleep(0.01)
+
+
+def kept(spool: Spool) -> list[bytes]:
+    """The objects that a receiver keeps."""
+    return [path.read_bytes() for path in sorted(spool.kept.iterdir())]

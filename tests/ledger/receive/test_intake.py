@@ -6,9 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydicom import Dataset
-from pydicom.dataset import FileMetaDataset
-from pydicom.uid import ExplicitVRLittleEndian
 
 from ledger.dicom_files import read, write
 from ledger.receive.sending import image
@@ -28,13 +25,10 @@ def arrival(data: bytes, **changes: Any) -> Arrival:
     return Arrival(**{"data": data, "name": "IMG", "peer": "CT1 at 127.0.0.1", "channel": "dimse", **changes})
 
 
-def report() -> bytes:
-    """A data set without pixels."""
-    dataset = Dataset()
-    dataset.file_meta = FileMetaDataset()
-    dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
-    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.88.11"
-    dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+def without_pixels() -> bytes:
+    """A CT image that holds none."""
+    dataset = read("CT_small.dcm")
+    del dataset.PixelData
     return write(dataset)
 
 
@@ -82,7 +76,7 @@ def test_an_object_is_on_disk_before_it_is_logged_and_waits_before_anyone_is_tol
     ("data", "expected", "kind", "said"),
     [
         (image()[:-3000], Stated(), Kind.CANNOT_UNDERSTAND, "ends early"),
-        (report(), Stated(), Kind.CANNOT_UNDERSTAND, "no pixel data"),
+        (without_pixels(), Stated(), Kind.CANNOT_UNDERSTAND, "no pixel data"),
         (unknown_syntax(), Stated(), Kind.TRANSFER_SYNTAX, "transfer syntax"),
         (with_two_pixel_data(), Stated(), Kind.CANNOT_UNDERSTAND, "twice"),
         (b"", Stated(), Kind.CANNOT_UNDERSTAND, "no DICOM, PNG, JPEG or TIFF"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from mithridate.audit.findings import success
 from mithridate.audit.results import Kind
 from mithridate.models.acceptance import Reproduced
 
-GRADIENT_FREE = ("square", "hop-skip-jump")
+GRADIENT_FREE = ("square", "finite-differences", "hop-skip-jump", "boundary")
 """Attacks of a plan that ask the model itself, for scores or labels only."""
 
 
@@ -43,6 +44,10 @@ class CellEvidence:
     def rate(self) -> float:
         """Success rate in [0, 1]; 0 when nothing was right before."""
         return len(self.fooled()) / len(self.right) if self.right else 0.0
+
+    def option(self, name: str, otherwise: Any) -> Any:
+        """One of the options by which the attack came by its gradients."""
+        return self.parameters.get("gradient", {}).get(name, otherwise)
 
     def inside(self, other: CellEvidence) -> bool:
         """Whether every change of this cell's budget is one of the other's: the same norm, no larger."""
@@ -158,6 +163,11 @@ class Evidence:
 
     def white(self, *, main: bool = True) -> tuple[CellEvidence, ...]:
         return tuple(c for c in self.cells if c.kind == "white-box" and (c.main or not main))
+
+    def everywhere(self, is_so: Callable[[CellEvidence], bool]) -> bool:
+        """Whether there are main white-box cells, and of each budget at least one is so."""
+        groups = self.white_groups()
+        return bool(groups) and all(any(is_so(cell) for cell in group) for group in groups)
 
     def white_groups(self) -> tuple[tuple[CellEvidence, ...], ...]:
         """The main white-box cells, those of one budget together: what one attack misses another may find."""

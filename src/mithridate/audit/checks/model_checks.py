@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from mithridate.audit.checks.evidence import Evidence
+from mithridate.audit.checks.evidence import CellEvidence, Evidence
 from mithridate.audit.checks.wording import Verdict, check, counted
 from mithridate.audit.results import Check
 
 SLOPE_TOLERANCE = 0.5
 """Part of the measured slope that the computed one may miss before the gradient is not the function's."""
+BPDA = "with  gradient: {backward: straight-through}  or  {backward: surrogate}"
+"""What a plan says to replace a backward pass."""
 NO_GRADIENTS = "The model is a {}: no white-box attack was run."
 
 
@@ -18,8 +20,13 @@ def not_random(e: Evidence) -> Check:
     sentence = (
         f"Over {p.passes} passes probabilities vary by at most {p.spread:.2g} and {counted(p.flips, 'decision')} change"
     )
+    if p.randomized and e.everywhere(lambda c: c.option("samples", 1) > 1):
+        return check(7, "warn", f"{sentence}; a white-box attack of each budget averages over them (EOT).", numbers)
     if p.randomized:
-        return check(7, "fail", f"{sentence}: attack the expectation over the randomness (EOT).", numbers)
+        return check(
+            7, "fail",
+            f"{sentence}: attack the expectation over the randomness (EOT), with  gradient: {{samples: 20}}.", numbers,
+        )  # fmt: skip
     return check(7, "pass", f"{sentence}.", numbers)
 
 
@@ -48,11 +55,17 @@ def gradients_there(e: Evidence) -> Check:
         f"Of {counted(p.examples, 'example')} {len(p.zero)} have a zero input gradient and {len(p.broken)} one that is "
         "not finite"
     )
+    if held and e.everywhere(_replaced):
+        return check(
+            9, "warn",
+            f"{found}, and {len(held)} of them held out; a white-box attack of each budget replaces what stops the "
+            "gradient (BPDA).", numbers,
+        )  # fmt: skip
     if held:
         return check(
             9, "fail",
             f"{found}, and {len(held)} of them held out: the gradient is masked; raise another loss, or replace what "
-            "stops the gradient (BPDA).", numbers,
+            f"stops the gradient (BPDA), {BPDA}.", numbers,
         )  # fmt: skip
     if p.zero or p.broken:
         return check(9, "warn", f"{found}; all of them were fooled all the same.", numbers)
@@ -79,6 +92,10 @@ def loss_fits(e: Evidence) -> Check:
     return check(10, "pass", f"With {classes} classes the attacks raise: {named}.", {"classes": classes})
 
 
+def _replaced(cell: CellEvidence) -> bool:
+    return bool(cell.option("backward", "own") != "own")
+
+
 def preprocessing_open(e: Evidence) -> Check:
     """19. The computed gradient is the function's own: no undifferentiable step stands before the model, or BPDA
     replaces it (Athalye et al. 2018)."""
@@ -93,12 +110,14 @@ def preprocessing_open(e: Evidence) -> Check:
         )
     numbers = {"slope_error": p.slope_error}
     if p.slope_error > SLOPE_TOLERANCE:
-        return check(
-            19, "fail",
+        found = (
             f"Along random directions the computed slopes leave {100 * p.slope_error:.0f}% of the measured ones "
-            "unexplained: a step before or in the model is not differentiable; replace it in the backward pass (BPDA).",
-            numbers,
-        )  # fmt: skip
+            "unexplained: a step before or in the model is not differentiable"
+        )
+        if e.everywhere(_replaced):
+            words = "; a white-box attack of each budget replaces it in the backward pass (BPDA)."
+            return check(19, "warn", found + words, numbers)
+        return check(19, "fail", f"{found}; replace it in the backward pass (BPDA), {BPDA}.", numbers)
     return check(
         19, "pass",
         f"Along random directions the computed slopes explain the measured ones but for {100 * p.slope_error:.0f}%.",

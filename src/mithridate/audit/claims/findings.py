@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from mithridate.claims.attacks.oracle import Decisions, Scorer
+from mithridate.claims.attacks.oracle import Decider, Decisions
 from mithridate.claims.attacks.terms import Terms
 from mithridate.claims.budget import CodeEdits, measure
 from mithridate.claims.claim import Claim
@@ -27,10 +27,11 @@ SCHEMA = pa.schema(
         pa.field("denied_after", pa.bool_()),
         pa.field("paid_before", pa.float64()),  # dollars received: 0 for a denied claim
         pa.field("paid_after", pa.float64()),
-        pa.field("asked_after", pa.float64()),  # dollars asked for
+        pa.field("asked_before", pa.float64()),  # dollars asked for
+        pa.field("asked_after", pa.float64()),
         pa.field("margin_before", pa.float64()),  # of the detector inside the defense
         pa.field("margin_after", pa.float64()),
-        pa.field("flagged_1", pa.bool_()),  # at 1% false positives
+        pa.field("flagged_1", pa.bool_()),  # at 1% false positives; null for a model of labels only
         pa.field("flagged_5", pa.bool_()),
         pa.field("edits", pa.int64()),
         pa.field("classes", pa.string()),  # one letter an edit
@@ -47,7 +48,7 @@ SCHEMA = pa.schema(
 def judge(
     *,
     cell: str,
-    model: Scorer,
+    model: Decider,
     detector: Detector,
     terms: Terms,
     claims: Sequence[Claim],
@@ -72,11 +73,12 @@ def judge(
         "denied_after": denied[1],
         "paid_before": np.where(denied[0], 0.0, asked[0]),
         "paid_after": np.where(denied[1], 0.0, asked[1]),
+        "asked_before": asked[0],
         "asked_after": asked[1],
         "margin_before": margins[0],
         "margin_after": margins[1],
-        "flagged_1": margins[1] >= detector.ceilings[0],
-        "flagged_5": margins[1] >= detector.ceilings[1],
+        "flagged_1": _flagged(margins[1], detector.ceilings[0]),
+        "flagged_5": _flagged(margins[1], detector.ceilings[1]),
         "edits": [item.edits for item in measured],
         "classes": [item.classes for item in measured],
         "families": [families(old, new) for old, new in zip(claims, candidates, strict=True)],
@@ -87,6 +89,10 @@ def judge(
         "seconds": np.full(len(claims), seconds / max(1, len(claims))),
     }
     return pa.table(columns, schema=SCHEMA)
+
+
+def _flagged(margins: NDArray[np.float64], ceiling: float) -> list[bool | None]:
+    return [None] * len(margins) if np.isnan(ceiling) else (margins >= ceiling).tolist()
 
 
 def families(original: Claim, candidate: Claim) -> str:

@@ -8,12 +8,19 @@ from typing import Literal
 from pydantic import Field, field_validator, model_validator
 
 from mithridate.audit.attack_plans import Strict
+from mithridate.audit.claims.models import (
+    OUTSIDE,
+    CallableModel,
+    DetectorPlan,
+    EstimatorModel,
+    HttpModelPlan,
+    TrainedModel,
+)
 from mithridate.audit.plan import Authority, Execution
 from mithridate.audit.plan_files import read_plan
 from mithridate.claims.attacks.searches import Beam, Exhaustive, Genetic, Greedy, RandomEdits
 from mithridate.claims.budget import CLASSES, CodeEdits
 from mithridate.claims.defenses.deploy import DefenseName
-from mithridate.claims.detector import Kind, Recipe
 
 AttackName = Literal["random", "greedy", "beam", "genetic", "surrogate", "exact", "exhaustive"]
 Attacker = Literal["adaptive", "naive"]
@@ -41,18 +48,6 @@ class FileData(Strict):
     claims: str
     labels: str
     attested: bool = Field(False, description="the owner attests that edits of single claims may be written down")
-
-
-class DetectorPlan(Strict):
-    """The model under audit, trained on the data's own training part."""
-
-    kind: Kind = "lightgbm"
-    trees: int = Field(100, ge=1, le=5000)
-    leaves: int = Field(16, ge=2, le=1024)
-    false_positive_rate: float = Field(0.05, gt=0, lt=1)
-
-    def recipe(self) -> Recipe:
-        return Recipe(self.kind, self.trees, self.leaves, false_positive_rate=self.false_positive_rate)
 
 
 class BudgetPlan(Strict):
@@ -86,7 +81,7 @@ class ClaimsPlan(Strict):
     authority: Authority
     seed: int = 0
     data: PopulationData | FileData = PopulationData()
-    detector: DetectorPlan = DetectorPlan()
+    detector: DetectorPlan = TrainedModel()
     attacks: tuple[AttackName, ...] = ("random", "greedy", "beam", "exact")
     attackers: tuple[Attacker, ...] = ("adaptive",)
     defenses: tuple[DefenseName, ...] = ("none", "families", "records")
@@ -102,7 +97,29 @@ class ClaimsPlan(Strict):
             raise ValueError("defenses must name 'none' too: what is defended is compared with what is not")
         if not self.attacks or not self.attackers or not self.budgets:
             raise ValueError("give at least one attack, one attacker and one budget")
+        if "adaptive" not in self.attackers:
+            raise ValueError("attackers must name 'adaptive' too: who does not know the model says little about it")
         return self
+
+    @model_validator(mode="after")
+    def _within_the_model(self) -> ClaimsPlan:
+        kind = self.detector.kind
+        if kind in OUTSIDE:
+            if "exact" in self.attacks:
+                raise ValueError(f"the exact attack reads the model, and a model behind '{kind}' is only asked")
+            beyond = [name for name in self.defenses if name not in ("none", "records")]
+            if beyond:
+                raise ValueError(f"the defense '{beyond[0]}' trains the model anew, which one behind '{kind}' is not")
+        if self.labels_only and "records" in self.defenses:
+            raise ValueError("the defense 'records' goes by scores, and this model answers with labels")
+        if "monotone" in self.defenses and kind not in ("lightgbm", "xgboost"):
+            raise ValueError(f"a {kind} model takes no monotone constraints: use lightgbm or xgboost")
+        return self
+
+    @property
+    def labels_only(self) -> bool:
+        """Whether the model says yes or no and nothing more."""
+        return isinstance(self.detector, CallableModel | HttpModelPlan) and self.detector.answers == "labels"
 
     @property
     def synthetic(self) -> bool:
@@ -115,12 +132,20 @@ class ClaimsPlan(Strict):
 
 
 def load_claims_plan(path: Path) -> ClaimsPlan:
-    """Read a plan.  Raises UserError that names the file, the line, the field and what is wrong with it."""
+    """Read a plan, whose paths are relative to it.
+
+    Raises UserError that names the file, the line, the field and what is wrong with it.
+    """
     plan = read_plan(path, ClaimsPlan, "mithridate claims audit")
+    here = path.parent
+    found: dict[str, FileData | EstimatorModel] = {}
     if isinstance(plan.data, FileData):
-        here = path.parent
         files = {name: str((here / getattr(plan.data, name)).resolve()) for name in ("claims", "labels")}
-        plan = plan.model_copy(update={"data": plan.data.model_copy(update=files)})
+        found["data"] = plan.data.model_copy(update=files)
+    if isinstance(plan.detector, EstimatorModel):
+        file = str((here / plan.detector.path).resolve())
+        found["detector"] = plan.detector.model_copy(update={"path": file})
+    plan = plan.model_copy(update=found)
     return plan
 
 
@@ -134,7 +159,8 @@ def demo_plan() -> ClaimsPlan:
             statement="The population and the model were made to be attacked by anyone.",
         ),
         seed=20190322,
-        data=PopulationData(claims=3000, seed=1),
+        data=PopulationData(claims=6000, seed=1),
         attacks=("random", "beam", "exact"),
+        attackers=("adaptive", "naive"),
         claims=24,
     )

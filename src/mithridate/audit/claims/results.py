@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Literal
 
 from mithridate.audit.results import Estimate, _Frozen
 
@@ -40,8 +41,23 @@ class ClaimsCondition(_Frozen):
     seconds_per_claim: float
 
 
+STRENGTH = ("random", "greedy", "genetic", "surrogate", "beam", "exhaustive", "exact")
+"""Attacks by what their results are worth: of equal ones the later is named."""
+
+
+def strongest(conditions: Iterable[ClaimsCondition]) -> ClaimsCondition:
+    """The condition that gained most; of naive attackers, who see no gain before it is too late, the best search."""
+
+    def rank(c: ClaimsCondition) -> tuple[float, int]:
+        gain = round(c.gain.value or 0.0, 2) if c.attacker == "adaptive" else 0.0
+        return gain, STRENGTH.index(c.attack)
+
+    return max(conditions, key=rank)
+
+
 class DefenseResult(_Frozen):
-    """A defense on untouched claims: what it costs."""
+    """A defense on untouched claims: what it costs.  Detection and precision at 1% and 5% false positives, undefined
+    for a model of labels only."""
 
     name: str
     limits: str
@@ -62,6 +78,33 @@ class Stability(_Frozen):
     uncertified: int
 
 
+class DriftRow(_Frozen):
+    """Providers under the CUSUM: honest ones, abusive ones as they are, or honest ones that begin to attack.
+
+    share: of the claims that carry the attack's gain; found: of the providers, those with an alarm; days and claims:
+    medians among them; gained: dollars a provider until its alarm, or over all days where there is none.
+    """
+
+    who: Literal["honest", "abusive", "attack"]
+    attack: str | None
+    share: float
+    providers: int
+    found: Estimate
+    days: float | None
+    claims: float | None
+    gained: float
+
+
+class DriftResult(_Frozen):
+    """The CUSUM over the providers of the test part, watched for `days` days; allowance and limit in deviations."""
+
+    allowance: float
+    limit: float
+    false_alarms: float
+    days: int
+    rows: tuple[DriftRow, ...]
+
+
 class ScenarioResult(_Frozen):
     """A named scenario against the undefended model: dollars and what the best edits are."""
 
@@ -80,7 +123,7 @@ class ScenarioResult(_Frozen):
 
 
 class ClaimsResults(_Frozen):
-    """One run."""
+    """One run.  stability is None for a model that cannot be read; drift where too few honest claims are known."""
 
     mithridate: str
     name: str
@@ -96,5 +139,6 @@ class ClaimsResults(_Frozen):
     vintages: dict[str, str]
     defenses: tuple[DefenseResult, ...]
     conditions: tuple[ClaimsCondition, ...]
-    stability: Stability
+    stability: Stability | None
+    drift: DriftResult | None
     scenarios: tuple[ScenarioResult, ...]

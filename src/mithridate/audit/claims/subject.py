@@ -5,21 +5,26 @@ from __future__ import annotations
 import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
+from mithridate.audit.claims.models import CallableModel, EstimatorModel, HttpModelPlan
 from mithridate.audit.claims.plan import ClaimsPlan, FileData
 from mithridate.audit.shards import fingerprint
+from mithridate.claims.attacks.oracle import Decider
 from mithridate.claims.attacks.proposals import Proposals
 from mithridate.claims.attacks.surrogate import Surrogate
 from mithridate.claims.attacks.terms import Terms
 from mithridate.claims.claim import Claim
-from mithridate.claims.defenses.deploy import Defended, DefenseName, Material, deploy
+from mithridate.claims.defenses.deploy import Defended, DefenseName, Learner, Material, deploy, trained
+from mithridate.claims.detector import Detector, Performance, Recipe
+from mithridate.claims.endpoint import CallableDecider, CallableScorer, HttpModel
 from mithridate.claims.input import read_claims
 from mithridate.claims.input.write import claim_record
+from mithridate.claims.outside import adopt, load_estimator, load_function
 from mithridate.claims.population import PopulationPlan, generate
 from mithridate.errors import UserError
 from mithridate.seeds import derive
@@ -36,6 +41,8 @@ class ClaimsSubject:
     material: Material
     data: str
     """Fingerprint of claims and labels."""
+    learn: Learner = trained
+    """Makes the model under audit, or takes the one that exists."""
 
     @cached_property
     def defended(self) -> dict[DefenseName, Defended]:
@@ -44,7 +51,7 @@ class ClaimsSubject:
     def defense(self, name: DefenseName) -> Defended:
         """One defense in place, trained once."""
         if name not in self.defended:
-            self.defended[name] = deploy(name, self.material, self.plan.detector.recipe())
+            self.defended[name] = deploy(name, self.material, self.plan.detector.recipe(), learn=self.learn)
         return self.defended[name]
 
     @cached_property
@@ -58,6 +65,15 @@ class ClaimsSubject:
         seen = [self.material.claims[i] for i in self.material.part("calibration").tolist()]
         base = self.defense("none")
         return Surrogate.fit(seen, base.model.denies(seen), base.detector.features, seed=self.plan.seed)
+
+    @cached_property
+    def readable(self) -> bool:
+        """Whether the model has an exact form: what certificates and the exact attack need."""
+        try:
+            _ = self.defense("none").detector.exact
+        except UserError:
+            return False
+        return True
 
     @cached_property
     def attacked(self) -> tuple[int, ...]:
@@ -74,8 +90,13 @@ class ClaimsSubject:
 
 
 @lru_cache(maxsize=4)
-def load_claims_subject(plan: ClaimsPlan) -> ClaimsSubject:
-    """Load or make what a plan names.  Raises UserError when claims and labels do not fit each other."""
+def load_claims_subject(plan: ClaimsPlan, allow_code: bool = False) -> ClaimsSubject:
+    """Load or make what a plan names.
+
+    `allow_code` permits a model whose loading runs code.  Raises UserError when claims and labels do not fit each
+    other, or the model cannot be loaded.
+    """
+    learn = _learner(plan, allow_code)
     if isinstance(plan.data, FileData):
         claims, fraud = _read(plan.data)
         known = fingerprint([[claim_record(claim) for claim in claims], fraud.tolist()])
@@ -83,7 +104,41 @@ def load_claims_subject(plan: ClaimsPlan) -> ClaimsSubject:
         made = generate(PopulationPlan(**plan.data.model_dump()))
         claims, fraud = made.claims, made.abusive
         known = fingerprint(plan.data.model_dump())
-    return ClaimsSubject(plan, Material(claims, fraud, Terms(), plan.seed), known)
+    return ClaimsSubject(plan, Material(claims, fraud, Terms(), plan.seed), known, learn)
+
+
+def _learner(plan: ClaimsPlan, allow_code: bool) -> Learner:
+    model = plan.detector
+    if isinstance(model, EstimatorModel):
+        return partial(trained, estimator=load_estimator(Path(model.path), allow_code=allow_code))
+    if isinstance(model, CallableModel):
+        function = load_function(model.function, allow_code=allow_code)
+        return _asked(CallableDecider(function) if plan.labels_only else CallableScorer(function, 0.0), model)
+    if isinstance(model, HttpModelPlan):
+        endpoint = HttpModel(model.url, model.seconds)
+        return _asked(endpoint if plan.labels_only else endpoint.scorer(0.0), model)
+    return trained
+
+
+def _asked(answering: Decider, plan: CallableModel | HttpModelPlan) -> Learner:
+    """The learner that takes a model as it is: no defense of it is trained."""
+
+    def learn(
+        material: Material, recipe: Recipe, extra: tuple[Sequence[Claim], ArrayLike] | None = None
+    ) -> tuple[Detector, Performance]:
+        return adopt(
+            answering,
+            material.claims,
+            material.fraud,
+            labels_only=plan.answers == "labels",
+            threshold=plan.threshold,
+            false_positive_rate=recipe.false_positive_rate,
+            pricer=material.terms.pricer,
+            seed=material.seed,
+            name=plan.kind,
+        )
+
+    return learn
 
 
 def _read(data: FileData) -> tuple[Sequence[Claim], NDArray[np.bool_]]:

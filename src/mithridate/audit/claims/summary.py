@@ -86,4 +86,6 @@ def defense_result(defended: Defended) -> DefenseResult:
 
 
 def _share(outcomes: pd.Series, providers: pd.Series) -> Estimate:
+    known = outcomes.notna()
+    outcomes, providers = outcomes[known].astype(bool), providers[known]
     return estimate(proportion(outcomes, providers)) if len(outcomes) else UNDEFINED

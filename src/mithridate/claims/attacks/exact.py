@@ -15,7 +15,7 @@ import numpy as np
 from mithridate.claims.attacks.encode import encode
 from mithridate.claims.attacks.milp import highest_worth, lowest_margin
 from mithridate.claims.attacks.oracle import Decisions, WhiteBox
-from mithridate.claims.attacks.searches import Greedy
+from mithridate.claims.attacks.searches import Beam
 from mithridate.claims.attacks.space import EditSpace
 from mithridate.claims.attacks.terms import Terms
 from mithridate.claims.claim import Claim
@@ -50,7 +50,7 @@ class Proven:
 class ExactOptimum:
     """Mixed-integer optimization over trees or a linear model: needs the white box.  Limits are for one claim."""
 
-    seconds: float = 10.0
+    seconds: float = 30.0
     nodes: int = 200_000
     rounds: int = 40
 
@@ -105,8 +105,8 @@ class ExactOptimum:
 
 
 def _first_find(detector: Detector, terms: Terms, space: EditSpace, floor: float) -> tuple[Claim | None, float, bool]:
-    """What a greedy search gets: all payments up to it need no proof."""
-    (found,) = Greedy().run(WhiteBox(detector, terms, 1), [space], np.random.default_rng(0))
+    """What a narrow beam gets: all payments up to it need no proof, and are left out of the program."""
+    (found,) = Beam(2).run(WhiteBox(detector, terms, 1), [space], np.random.default_rng(0))
     paid = float(terms.payments([found])[0])
     if paid > floor + CENT / 2 and not detector.denies([found])[0]:
         return found, paid, True

@@ -1,8 +1,8 @@
 """The edit-stability certificate: no edits within a budget turn this decision, proven, not tried.
 
 It covers the edits of classes A and B, over all documented codes: what a provider may do without billing anything that
-the record does not support.  It rests on the columns that the model sees and on the tables that the payment follows;
-both are checked on the optimum.
+the record does not support, and without breaking a rule that the payer checks before any model looks.  It rests on the
+columns that the model sees and on the tables that the payment follows; both are checked on the optimum.
 """
 
 from __future__ import annotations
@@ -59,7 +59,8 @@ def certify(
     def turned(margin: float) -> bool:
         return (margin < detector.ceiling) if denied else (margin >= detector.ceiling)
 
-    # First over all edits, kept rules or not: what is stable there is stable whatever order the codes are put in.
+    # First without the rules that the program does not hold: what is stable there is stable whatever order the codes
+    # are put in.
     widest = extreme_margin(detector, terms, space, highest=not denied, attack=limits, lawful=False)
     if widest is None or widest[0] is None:
         return Certificate(claim.id, denied, "uncertified", k, float("nan"))

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal, Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from mithridate.claims.attacks.exact import ExactOptimum
 from mithridate.claims.attacks.oracle import Scorer
@@ -70,31 +70,56 @@ class Material:
         return np.flatnonzero([part_of(claim.provider, self.seed) == name for claim in self.claims])
 
 
+class Learner(Protocol):
+    """Makes the detector that a recipe asks for, from a material and perhaps more training claims."""
+
+    def __call__(
+        self, material: Material, recipe: Recipe, extra: tuple[Sequence[Claim], ArrayLike] | None = None
+    ) -> tuple[Detector, Performance]: ...
+
+
+def trained(
+    material: Material,
+    recipe: Recipe,
+    extra: tuple[Sequence[Claim], ArrayLike] | None = None,
+    estimator: Any = None,
+) -> tuple[Detector, Performance]:
+    """The usual learner: trains what the recipe says, or a copy of the estimator."""
+    return train(
+        material.claims,
+        material.fraud,
+        recipe,
+        pricer=material.terms.pricer,
+        seed=material.seed,
+        extra=extra,
+        estimator=estimator,
+    )
+
+
 def deploy(
     name: DefenseName,
     material: Material,
     recipe: Recipe,
     *,
+    learn: Learner = trained,
     lessons: int = 100,
     rate: float = 0.2,
     budget: CodeEdits | None = None,
 ) -> Defended:
-    """Build one defense.
+    """Build one defense around the detector that `learn` makes.
 
     lessons: abusive training claims whose optimal edits adversarial training learns from (under `budget`, default 2
     edits of all classes); rate: share of honest claims whose record is asked for.
     """
-    claims, fraud, pricer, seed = material.claims, material.fraud, material.terms.pricer, material.seed
+    claims, fraud = material.claims, material.fraud
     if name == "families":
         recipe = replace(recipe, detail="category")
     if name == "monotone":
         recipe = replace(recipe, monotone=True)
-    detector, performance = train(claims, fraud, recipe, pricer=pricer, seed=seed)
+    detector, performance = learn(material, recipe)
     if name == "adversarial-training":
         extra = _optimal_edits(detector, material, lessons, budget or CodeEdits(2))
-        detector, performance = train(
-            claims, fraud, recipe, pricer=pricer, seed=seed, extra=(extra, np.ones(len(extra)))
-        )
+        detector, performance = learn(material, recipe, (extra, np.ones(len(extra))))
     if name != "records":
         return Defended(name, detector, detector, performance)
     held, tested = material.part("calibration"), material.part("test")

@@ -1,6 +1,7 @@
 """Attacks on image classifiers: each is parameters plus `run(oracle, examples, budget, rng) -> candidates`."""
 
 from mithridate.imaging.attacks.apgd import APGD, TargetedAPGD
+from mithridate.imaging.attacks.backward import StraightThrough, SurrogateBackward
 from mithridate.imaging.attacks.borderline import Borderline
 from mithridate.imaging.attacks.boundary import Boundary
 from mithridate.imaging.attacks.carlini_wagner import CarliniWagner
@@ -13,6 +14,7 @@ from mithridate.imaging.attacks.minimum_norm import MinimumNorm
 from mithridate.imaging.attacks.motion import MotionGrid, WorstMotion
 from mithridate.imaging.attacks.noise import RandomNoise
 from mithridate.imaging.attacks.patch import AdversarialPatch, PatchTraining
+from mithridate.imaging.attacks.per_target import PerTarget
 from mithridate.imaging.attacks.pgd import FGSM, PGD
 from mithridate.imaging.attacks.rotation import WorstRotation
 from mithridate.imaging.attacks.square import Square
@@ -42,9 +44,12 @@ __all__ = [
     "MinimumNorm",
     "MotionGrid",
     "PatchTraining",
+    "PerTarget",
     "RandomNoise",
     "Square",
     "StandardEnsemble",
+    "StraightThrough",
+    "SurrogateBackward",
     "TargetedAPGD",
     "TransferMatrix",
     "UniversalPerturbation",

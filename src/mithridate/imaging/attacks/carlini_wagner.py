@@ -10,11 +10,12 @@ from torch import Tensor
 from mithridate.attack import Examples
 from mithridate.budget import PixelBudget
 from mithridate.errors import UserError
+from mithridate.imaging.attacks.aim import payers
 from mithridate.imaging.attacks.losses import margin
 from mithridate.imaging.engine.best import Best
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
 from mithridate.imaging.engine.norms import each, length, norm_of
-from mithridate.imaging.engine.oracles import GradientOracle, gradient_cost
+from mithridate.imaging.engine.oracles import GradientOracle, gradient_cost, lanes_of
 from mithridate.seeds import ExampleRandom
 
 EDGE = 1 - 1e-6
@@ -25,14 +26,17 @@ EDGE = 1 - 1e-6
 class CarliniWagner:
     """Minimizes ||change||^2 + c x max(-margin + confidence, 0) over w with image = (tanh w + 1) / 2.
 
-    steps: gradient evaluations for each c.  searches: values of c tried, each example's own binary search from
-    `weight` on.  learning_rate: Adam's.  confidence: the margin, in logits, that counts as fooled.
+    steps: gradient evaluations for each c.  searches: values of c tried, each example's own binary search.
+    learning_rate and weight: of Adam's first steps and of the first c, in units of the model linearized at the image:
+    a step is so long as a part of the distance to its boundary, and c is so many times what makes the boundary its
+    optimum.  In the paper both are absolute, so that an example almost on the boundary is overshot by its first step.
+    confidence: the margin, in logits, that counts as fooled.
     """
 
     steps: int = 100
     searches: int = 9
-    learning_rate: float = 0.01
-    weight: float = 1.0
+    learning_rate: float = 0.1
+    weight: float = 2.0
     confidence: float = 0.0
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
@@ -44,14 +48,33 @@ class CarliniWagner:
             raise UserError("the attack of Carlini and Wagner needs a budget l2, not linf")
         best, goal = Best(examples.inputs), Goal(examples.labels)
         low, high = torch.zeros(len(examples)), torch.full((len(examples),), torch.inf)
-        weight = torch.full((len(examples),), self.weight)
+        rows, weight, rate = self._scales(oracle, examples)
         for _ in range(self.searches):
             reached = torch.zeros(len(examples), dtype=torch.bool)
-            walk(oracle, torch.arange(len(examples)), _Descent(self, oracle, examples, goal, weight, reached, best))
+            walk(oracle, rows, _Descent(self, oracle, examples, goal, weight, rate, reached, best))
             high = torch.where(reached, torch.minimum(high, weight), high)
             low = torch.where(reached, low, torch.maximum(low, weight))
-            weight = torch.where(torch.isinf(high), weight * 10, (low + high) / 2)
+            # Where nothing has been reached yet the linearized model may have put the boundary too near.
+            never = torch.isinf(high)
+            weight, rate = torch.where(never, weight * 10, (low + high) / 2), torch.where(never, rate * 2, rate)
         return budget.project(best.candidates, examples.inputs)
+
+    def _scales(self, oracle: GradientOracle, examples: Examples) -> tuple[Tensor, Tensor, Tensor]:
+        """The rows that could pay for a gradient, and of every example its first c and Adam's learning rate in w."""
+        rows = payers(oracle, len(examples), gradient_cost(oracle))
+        weight, rate = torch.ones(len(examples)), torch.full((len(examples),), self.learning_rate)
+        for part in torch.split(rows, lanes_of(oracle)):
+            x = examples.inputs[part]
+            _, value, gradient = oracle.loss_and_gradient(x, examples.labels[part], part, margin)
+            slope = length(gradient, "l2")
+            lacking = (self.confidence - value.double()).clamp_min(0)
+            # No farther than across the whole range: a slope of almost nothing says little about the distance.
+            distance = (lacking / slope.clamp_min(1e-30)).clamp(1e-6, x[0].numel() ** 0.5)
+            weight[part] = (self.weight * 2 * distance / slope.clamp_min(1e-12)).float()
+            # Adam's step is about as long in every w; through the tanh it moves a pixel by 2 x (1 - x) of that.
+            moves = length(2 * x * (1 - x), "l2").clamp_min(1e-6)
+            rate[part] = (self.learning_rate * distance / moves).clamp_max(1.0).float()
+        return rows, weight, rate
 
 
 @dataclass
@@ -71,6 +94,7 @@ class _Descent:
     examples: Examples
     goal: Goal
     weight: Tensor
+    rate: Tensor
     reached: Tensor
     best: Best
 
@@ -98,7 +122,9 @@ class _Descent:
         first = 0.9 * lanes.first + 0.1 * slope
         second = 0.999 * lanes.second + 0.001 * slope.square()
         corrected = first / each(1 - 0.9**age), second / each(1 - 0.999**age)
-        w = lanes.w - attack.learning_rate * corrected[0] / (corrected[1].sqrt() + 1e-8)
+        # Falling to a tenth: coarse steps find the way, fine ones the distance.
+        rate = self.rate[rows] * (1 - 0.9 * lanes.age / attack.steps)
+        w = lanes.w - each(rate) * corrected[0] / (corrected[1].sqrt() + 1e-12)
         lanes = replace(
             lanes,
             w=w,

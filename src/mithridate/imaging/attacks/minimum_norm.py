@@ -10,11 +10,13 @@ from torch import Tensor
 
 from mithridate.attack import Examples
 from mithridate.budget import PixelBudget
-from mithridate.imaging.attacks.losses import margin
+from mithridate.imaging.attacks.aim import likeliest_targets
+from mithridate.imaging.attacks.losses import towards_class
 from mithridate.imaging.engine.best import Best
+from mithridate.imaging.engine.hyperplane import nearest_step
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
 from mithridate.imaging.engine.norms import Norm, dual_length, each, into_ball, length, norm_of
-from mithridate.imaging.engine.oracles import GradientOracle, gradient_cost
+from mithridate.imaging.engine.oracles import GradientOracle, affords, gradient_cost, lanes_of
 from mithridate.seeds import ExampleRandom
 
 
@@ -23,27 +25,50 @@ class MinimumNorm:
     """Gradient steps in a ball whose radius shrinks while the example is fooled and grows while it is not.
 
     steps: gradient evaluations.  step: length of the first step in radii of the ball; shrink: the first change of the
-    radius, as a part of it; both fall along a cosine.  The candidate is the smallest change found, cut to the budget if
-    it is larger.
+    radius, as a part of it; both fall along a cosine.  classes: of how many of the likeliest wrong classes the
+    linearized boundary is measured, a gradient each, before the walk sets out for the nearest; it follows another
+    class when that one proves nearer.  The candidate is the smallest change found, cut to the budget if it is larger.
     """
 
     steps: int = 100
     step: float = 1.0
     shrink: float = 0.05
+    classes: int = 9
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
-        best = Best(examples.inputs)
-        search = _Search(
-            self, oracle, examples, budget, norm_of(budget, "the minimum-norm search"), Goal(examples.labels), best
-        )
-        walk(oracle, torch.arange(len(examples)), search)
+        norm, best = norm_of(budget, "the minimum-norm search"), Best(examples.inputs)
+        rows, others = likeliest_targets(oracle, examples, self.classes)
+        if others.shape[1]:
+            target = nearest_class(oracle, examples, rows, others, norm)
+            walk(oracle, rows, _Search(self, oracle, examples, target, budget, norm, Goal(examples.labels), best))
         return best.candidates
+
+
+def nearest_class(oracle: GradientOracle, examples: Examples, rows: Tensor, others: Tensor, norm: Norm) -> Tensor:
+    """Of each example the class of `others` (N x M, the likeliest first) whose linearized boundary is nearest inside
+    the pixel range, N; the likeliest for examples that are not in `rows` or cannot pay for M gradients.
+
+    The likeliest wrong class need not be the nearest: what counts is the gap of its logit over the slope towards it.
+    """
+    target = others[:, 0].clone()
+    if others.shape[1] == 1:
+        return target
+    rows = rows[affords(oracle, rows, others.shape[1] * gradient_cost(oracle))]
+    for part in torch.split(rows, lanes_of(oracle)):
+        x, found = examples.inputs[part], []
+        for rank in range(others.shape[1]):
+            pairs = torch.stack([examples.labels[part], others[part, rank]], 1)
+            _, gap, gradient = oracle.loss_and_gradient(x, pairs, part, towards_class)
+            found.append(length(nearest_step(x, gradient, gap, norm), norm))
+        target[part] = others[part].gather(1, torch.stack(found, 1).argmin(1, keepdim=True))[:, 0]
+    return target
 
 
 @dataclass
 class _Lane(Lanes):
     step: Tensor
+    target: Tensor
     radius: Tensor
     shortest: Tensor
     candidate: Tensor
@@ -56,6 +81,7 @@ class _Search:
     attack: MinimumNorm
     oracle: GradientOracle
     examples: Examples
+    target: Tensor
     budget: PixelBudget
     norm: Norm
     goal: Goal
@@ -70,6 +96,7 @@ class _Search:
         far = torch.full((len(rows),), torch.inf, dtype=torch.float64)
         return _Lane(
             step=torch.zeros_like(x),
+            target=self.target[rows],
             radius=far,
             shortest=far,
             candidate=x,
@@ -80,7 +107,8 @@ class _Search:
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
         origin = self.examples.inputs[rows]
         x = (origin + lanes.step).clamp(0, 1)
-        logits, value, gradient = self.oracle.loss_and_gradient(x, self.goal.aim[rows], rows, margin)
+        pairs = torch.stack([self.goal.aim[rows], lanes.target], 1)
+        logits, value, gradient = self.oracle.loss_and_gradient(x, pairs, rows, towards_class)
         fooled = self.goal.reached(logits, rows)
         size = length(x - origin, self.norm)
         shorter = fooled & (size < lanes.shortest)
@@ -107,6 +135,7 @@ class _Search:
         lanes = replace(
             lanes,
             step=ahead,
+            target=torch.where(shorter, logits.argmax(1), lanes.target),
             radius=radius,
             shortest=shortest,
             candidate=candidate,

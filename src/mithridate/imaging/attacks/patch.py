@@ -38,6 +38,18 @@ class AdversarialPatch:
         return paste(examples.inputs, self.patch, budget, *_placed(drawn, examples.inputs, budget, self.turn))
 
 
+def natural_patch(examples: Examples, target: int, budget: Patch, turn: float) -> AdversarialPatch:
+    """The control: the middle of the first image (by id) of the target class, as large as the patch."""
+    row = min(
+        (row for row in range(len(examples)) if int(examples.labels[row]) == target), key=examples.ids.__getitem__
+    )
+    image = examples.inputs[row]
+    height, width = image.shape[1:]
+    side = max(1, min(round(budget.diameter(height, width)), height, width))
+    top, left = (height - side) // 2, (width - side) // 2
+    return AdversarialPatch(image[:, top : top + side, left : left + side].clone(), turn)
+
+
 @dataclass(frozen=True)
 class PatchTraining:
     """Plain gradient descent on the patch of one class, over random images, places and angles.

@@ -7,18 +7,21 @@ model has said it too (see `scout`).
 from __future__ import annotations
 
 import copy
-from typing import Literal
+from typing import Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from mithridate.imaging.engine.fold import fold_batch_norms
 
+M = TypeVar("M", bound=nn.Module)
 Precision = Literal["bfloat16", "float32"]
 FOLDING_ERROR = 1e-3
 """How far folding may move a logit, in parts of the spread of the sample's logits: above float32's rounding by far,
 below what a misread network would show by far."""
 
+FEW = 2
+"""Images that a prepared copy is tried on: nothing that it says later is believed without the model's own word."""
 
 LAYERS = (nn.Conv2d, nn.Linear)
 
@@ -58,7 +61,7 @@ def fast_copy(module: nn.Module, sample: Tensor, precision: Precision = "bfloat1
 
     sample: a few real inputs N x C x H x W, float32 in [0, 1]; folding that changes their logits is undone.
     """
-    sample = sample.to(next((p.device for p in module.parameters()), sample.device))
+    sample = sample[:FEW].to(next((p.device for p in module.parameters()), sample.device))
     plain = _private(module)
     folded = copy.deepcopy(plain)
     if fold_batch_norms(folded, sample):
@@ -77,7 +80,7 @@ def fast_copy(module: nn.Module, sample: Tensor, precision: Precision = "bfloat1
             elif type(part) in LAYERS:
                 # Autocast would cast these again at every call.
                 part.to(torch.bfloat16)
-    return FastCopy(plain, precision).eval().requires_grad_(False)
+    return _still(FastCopy(plain, precision))
 
 
 def _last_layer(module: nn.Module, sample: Tensor) -> nn.Module | None:
@@ -98,10 +101,17 @@ def _last_layer(module: nn.Module, sample: Tensor) -> nn.Module | None:
 
 
 def _private(module: nn.Module) -> nn.Module:
-    clone = copy.deepcopy(module).eval()
+    clone = _still(copy.deepcopy(module))
     for part in clone.modules():
         # What a caller watches stays with the caller's own model.
         part._forward_hooks.clear()
         part._forward_pre_hooks.clear()
         part._backward_hooks.clear()
-    return clone.requires_grad_(False)
+    return clone
+
+
+def _still(module: M) -> M:
+    """In evaluation mode and frozen.  Flag by flag: exported programs, whose flag has no effect, refuse .eval()."""
+    for part in module.modules():
+        part.training = False
+    return module.requires_grad_(False)

@@ -42,10 +42,24 @@ class Scout(Gradients):
         self._copy = copy
         self.kernel_batch = kernel_batch
         self.denied = torch.zeros(examples, dtype=torch.bool)
+        self._asked: dict[int, tuple[Tensor, Tensor]] = {}
 
     def deny(self, rows: Tensor) -> None:
         """Hear that the copy claimed a success of these examples that the model itself does not confirm."""
         self.denied[rows] = True
+
+    def decide(self, inputs: Tensor, rows: Tensor) -> Tensor:
+        decisions = super().decide(inputs, rows)
+        self._asked |= {row: (inputs[lane], decisions[lane]) for lane, row in enumerate(rows.tolist())}
+        return decisions
+
+    def known(self, candidates: Tensor) -> Tensor:
+        """The model's own decision on each candidate where it was the last that `decide` was asked about, else -1."""
+        known = torch.full((len(candidates),), -1)
+        for row, (asked, decision) in self._asked.items():
+            if torch.equal(asked, candidates[row]):
+                known[row] = decision
+        return known
 
     def scores(self, inputs: Tensor, rows: Tensor) -> Tensor:
         self._charge(rows)
@@ -92,9 +106,12 @@ def run_scouted(
     candidates: Tensor = attack.run(scout, examples, budget, rng)
     targeted = bool(getattr(attack, "targeted", False)) and examples.targets is not None
     goal = Goal(examples.targets if targeted and examples.targets is not None else examples.labels, targeted)
-    rows = torch.arange(len(examples))
-    claimed = scout.denied | goal.reached(copy.logits(candidates), rows)
-    doubtful = rows[claimed & ~goal.reached(model.logits(candidates), rows)]
+    known, rows = scout.known(candidates), torch.arange(len(examples))
+    # What the model itself has confirmed needs no second look.
+    rows = rows[(known < 0) | ~goal.reached(known, rows)]
+    claimed = scout.denied[rows] | goal.reached(copy.logits(candidates[rows]), rows)
+    doubtful = rows[claimed]
+    doubtful = doubtful[~goal.reached(model.logits(candidates[doubtful]), doubtful)]
     if len(doubtful):
         exact = Gradients(model, len(examples), limit)
         exact.queries, exact.gradients = scout.queries, scout.gradients

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from mithridate.ledger.fingerprint.codestream import DamagedStream
 from mithridate.ledger.fingerprint.dicom_attributes import attribute_digests, coding_digests, identity_digests
+from mithridate.ledger.fingerprint.dicom_document import fingerprint_document, is_document
 from mithridate.ledger.fingerprint.dicom_file import DicomFile, damaged, parse_data_set, parse_file
 from mithridate.ledger.fingerprint.dicom_pixels import PixelLayout, pixel_root, read_layout
 from mithridate.ledger.fingerprint.dicom_schema import SCHEMA
@@ -20,11 +21,14 @@ MEDIA = "dicom"
 
 @dataclass(frozen=True)
 class OpenedDicom:
-    """A fingerprint with the parsed image that it is of; `layout` is None where the pixels cannot be read."""
+    """A fingerprint with the parsed object that it is of.
+
+    `layout` is None where the pixels cannot be read, `stream` where the object is no image and has none.
+    """
 
     fingerprint: Fingerprint
     file: DicomFile
-    stream: NativeStream | CodedStream
+    stream: NativeStream | CodedStream | None
     layout: PixelLayout | None
 
 
@@ -39,7 +43,7 @@ def fingerprint_dicom(data: bytes, name: str, limits: Limits | None = None) -> F
     """Fingerprint the bytes of a DICOM file; `name` is how messages call it.
 
     The result has a fault when the pixels cannot be read exactly.  Raises FingerprintError when not even the data set
-    can be: no header, an unknown transfer syntax, a damaged or ambiguous structure, no pixel data, too large.
+    can be: no header, an unknown transfer syntax, a damaged or ambiguous structure, an image without pixels, too large.
     """
     return open_dicom(data, name, limits).fingerprint
 
@@ -73,6 +77,8 @@ def _guarded(parse: Callable[[], DicomFile], data: bytes, name: str, limits: Lim
 
 
 def _fingerprint(file: DicomFile, digest: bytes, name: str, limits: Limits) -> OpenedDicom:
+    if is_document(file):
+        return OpenedDicom(fingerprint_document(file, digest, MEDIA), file, None, None)
     stream = read_stream(file, name)
     pixels = _read_pixels(file, stream, name, limits)
     fingerprint = Fingerprint(

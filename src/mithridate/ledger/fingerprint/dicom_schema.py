@@ -6,6 +6,7 @@ A list never changes once records exist that follow it: what is to be added goes
 from __future__ import annotations
 
 SCHEMA = "dicom/1"
+DOCUMENT_SCHEMA = "dicom-document/1"
 
 CODING = ("TransferSyntaxUID", "PhotometricInterpretation", "PlanarConfiguration")
 """How the stream is coded: free to change when the stream is coded anew, and only then.  F3 lists the color space too,

@@ -10,7 +10,7 @@ from functools import cache
 from mithridate.errors import UserError
 from mithridate.ledger import canonical
 from mithridate.ledger.canonical import Value
-from mithridate.ledger.sealed import SealedFingerprint, commit
+from mithridate.ledger.sealed import ImageHashes, SealedFingerprint, commit
 
 Named = Mapping[str, bytes | None]
 """A digest for each name of a fixed list, in its order; None for what is absent."""
@@ -34,21 +34,14 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Fingerprint:
+class Fingerprint(ImageHashes):
     """F0 to F4 of one image.
 
-    Attributes: media, schema and frames as in `SealedFingerprint`; file (F0), stream (F1), pixels (F2, None when the
-    stream is the authority); coding, attributes (F3) and identity (F4) by name; fault, None or the reason why the
-    pixels cannot be read.  A fingerprint with a fault can be compared, to say what was done to the image, and never
+    Attributes: those of `ImageHashes`; coding, attributes (F3) and identity (F4) by name; fault, None or the reason why
+    the pixels cannot be read.  A fingerprint with a fault can be compared, to say what was done to the image, and never
     recorded.
     """
 
-    media: str
-    schema: str
-    frames: int
-    file: bytes
-    stream: bytes
-    pixels: bytes | None
     coding: Named
     attributes: Named
     identity: Named

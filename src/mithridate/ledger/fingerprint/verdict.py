@@ -52,12 +52,14 @@ def compare(recorded: SealedFingerprint, candidate: Fingerprint, salt: bytes) ->
     sealed = replace(candidate, fault=None).seal(salt)
     same_stream = recorded.stream == sealed.stream
     edited = _differing(recorded, sealed, candidate, with_coding=same_stream)
+    matter, verb = ("content", "is") if recorded.frames == 0 else ("pixels", "are")  # no frames: no image
     if _same_pixels(recorded, sealed, candidate.fault):
         if edited:
             return Judgement(
-                Verdict.METADATA_EDITED, edited, f"the pixels are as recorded, but not {', '.join(edited)}"
+                Verdict.METADATA_EDITED, edited, f"the {matter} {verb} as recorded, but not {', '.join(edited)}"
             )
-        return Judgement(Verdict.TRANSCODED, (), "pixels, attributes and identity are as recorded in another encoding")
+        same = "content" if recorded.frames == 0 else "pixels, attributes"
+        return Judgement(Verdict.TRANSCODED, (), f"{same} and identity are as recorded in another encoding")
     if same_stream and edited:
         reason = f"the pixel data are as recorded, but would be read differently: {', '.join(edited)}"
         return Judgement(Verdict.METADATA_EDITED, edited, reason)
@@ -94,6 +96,8 @@ def _names(names: Mapping[str, object], recorded: Digests, found: Digests) -> li
 def _difference(recorded: SealedFingerprint, candidate: SealedFingerprint) -> str:
     if recorded.frames != candidate.frames:
         return f"{recorded.frames} frames were recorded, here are {candidate.frames}"
+    if recorded.frames == 0:
+        return "the content is not what was recorded"
     if recorded.pixels is None:
         return (
             "a lossy image was recorded, and this is not its stream: decoded or compressed anew, it cannot be compared"

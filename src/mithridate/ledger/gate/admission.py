@@ -114,11 +114,12 @@ class Gate:
         policy, name = request.policy, request.name
         data = request.read(image)
         opened = request.open(data)
-        found = self._evidence.judge(opened.fingerprint, policy, bundle)
+        found = self._evidence.judge(opened.fingerprint, policy, bundle, request.expected.entry)
         judgement = found.judgement
         request.learn(judgement)
         request.check_judgement(judgement)
-        check_expected(opened, request.expected, name, required=policy.identity == "required")
+        is_required = policy.identity == "required"
+        check_expected(opened, request.expected, judgement.index, name, required=is_required)
         alerts = self._alerts(judgement, request)
         samples = request.decode(opened, data)
         array = self.preprocessing.apply(Verified(data, name, opened, samples))

@@ -20,8 +20,8 @@ from mithridate.ledger.tile_reader import TileReader
 class Source(Protocol):
     """Where judgements and proofs come from: a `Ledger` in this process, or a `RemoteLedger` over HTTP."""
 
-    def judge_fingerprint(self, fingerprint: Fingerprint) -> LogJudgement:
-        """What the log says of an image."""
+    def judge_fingerprint(self, fingerprint: Fingerprint, *, entry: int | None = None) -> LogJudgement:
+        """What the log says of an image, by the record `entry` if one is named."""
         ...
 
     def prove(self, index: int, *, with_salt: bool = True) -> ProofBundle:
@@ -49,13 +49,16 @@ class EvidenceCheck:
     source: Source | None
     checkpoints: CheckpointJudge
 
-    def judge(self, fingerprint: Fingerprint, policy: Policy, bundle: ProofBundle | bytes | None) -> Finding:
-        """What the image is.  Raises GateRefusal when nobody can say, or what they say does not hold.
+    def judge(
+        self, fingerprint: Fingerprint, policy: Policy, bundle: ProofBundle | bytes | None, entry: int | None = None
+    ) -> Finding:
+        """What the image is, by the record `entry` if one is named.
 
-        A source comes before a bundle: it knows what was revoked since the bundle was made.
+        A source comes before a bundle: it knows what was revoked since the bundle was made.  Raises GateRefusal when
+        nobody can say, or what they say does not hold.
         """
         if self.source is not None:
-            return self._judge_live(self.source, fingerprint, policy)
+            return self._judge_live(self.source, fingerprint, policy, entry)
         if bundle is None:
             raise GateRefusal(RefusalCode.PROOF, "this gate is connected to no ledger: send the proof bundle along")
         try:
@@ -64,9 +67,9 @@ class EvidenceCheck:
             raise GateRefusal(RefusalCode.PROOF, f"the proof bundle cannot be used: {error}") from error
         return self._judge_proof(fingerprint, proof, policy, None)
 
-    def _judge_live(self, source: Source, fingerprint: Fingerprint, policy: Policy) -> Finding:
+    def _judge_live(self, source: Source, fingerprint: Fingerprint, policy: Policy, entry: int | None) -> Finding:
         try:
-            stated = source.judge_fingerprint(fingerprint)
+            stated = source.judge_fingerprint(fingerprint, entry=entry)
             if not policy.proof_required or not policy.accepts(stated.verdict):
                 return Finding(stated)
             if stated.index is None:

@@ -6,6 +6,7 @@ import hashlib
 from dataclasses import dataclass
 
 from mithridate.ledger import canonical
+from mithridate.ledger.canonical import Value
 from mithridate.ledger.fingerprint.dicom import OpenedDicom
 from mithridate.ledger.fingerprint.raster import OpenedRaster
 from mithridate.ledger.gate.refusal import GateRefusal, RefusalCode
@@ -16,11 +17,18 @@ _DOMAIN = b"mithridate/expected/1\x00"
 
 @dataclass(frozen=True)
 class Expected:
-    """What the order says of the image: Patient ID, Accession Number, SOP Instance UID.  None is not compared."""
+    """What the order says of the image: Patient ID, Accession Number, SOP Instance UID; or the log entry of its
+    record, from the receipt, which is the one way to expect a PNG, JPEG or TIFF file.  None is not compared."""
 
     patient: str | None = None
     accession: str | None = None
     sop_instance_uid: str | None = None
+    entry: int | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is expected."""
+        return self.entry is None and not self.stated()
 
     def stated(self) -> dict[str, str]:
         """The DICOM keyword of each field that is given, with its value."""
@@ -29,18 +37,29 @@ class Expected:
 
     def digest(self) -> bytes:
         """32 bytes that stand for exactly these expectations, by which a nonce is bound to them."""
-        return hashlib.sha256(_DOMAIN + canonical.encode(self.stated())).digest()
+        values: dict[str, Value] = {**self.stated()}
+        if self.entry is not None:
+            values["entry"] = self.entry
+        return hashlib.sha256(_DOMAIN + canonical.encode(values)).digest()
 
 
-def check_expected(image: OpenedDicom | OpenedRaster, expected: Expected, name: str, *, required: bool) -> None:
-    """Raises GateRefusal unless the image states, itself, all that is expected of it.
+def check_expected(
+    image: OpenedDicom | OpenedRaster, expected: Expected, index: int | None, name: str, *, required: bool
+) -> None:
+    """Raises GateRefusal unless the image states, itself, all that is expected of it, and was judged by entry `index`
+    if one is expected.
 
     The values are read from the very bytes that the ledger vouches for.  A PNG, JPEG or TIFF file states nothing, so
-    nothing can be expected of one.
+    only its entry can be expected of one.
     """
+    if expected.entry not in (None, index):
+        raise GateRefusal(
+            RefusalCode.UNEXPECTED_IDENTITY,
+            f"{name} is not the image that was asked for: it was judged by entry {index}, not by {expected.entry}",
+        )
     stated = expected.stated()
     if not stated:
-        if required:
+        if required and expected.entry is None:
             raise GateRefusal(
                 RefusalCode.IDENTITY_MISSING,
                 f"nothing is expected of {name}, so it could be anybody's: state patient, accession number or SOP "
@@ -50,7 +69,8 @@ def check_expected(image: OpenedDicom | OpenedRaster, expected: Expected, name: 
     if isinstance(image, OpenedRaster):
         raise GateRefusal(
             RefusalCode.IDENTITY_MISSING,
-            f"{name} is a {image.fingerprint.media.upper()} file, which does not say whose it is: send it as DICOM",
+            f"{name} is a {image.fingerprint.media.upper()} file, which does not say whose it is: send it as DICOM, or "
+            "expect the entry of its record",
         )
     dataset = image.file.dataset
     wrong = [keyword for keyword, value in stated.items() if _text(dataset.get(keyword)) != value.strip(" ")]

@@ -53,7 +53,7 @@ def read_frames(image: OpenedDicom | OpenedRaster, data: bytes, name: str) -> Fr
     if isinstance(image, OpenedRaster):
         return _raster_frames(image, data, name)
     layout = image.layout
-    if layout is None:
+    if layout is None or image.stream is None:
         raise GateRefusal(RefusalCode.UNREADABLE, image.fingerprint.fault or f"{name} has no pixels that can be read")
     if image.fingerprint.pixels is not None and layout.photometric in _AS_STORED:
         words = tuple(stored_frames(image.file, image.stream, layout, name))

@@ -8,13 +8,14 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from mithridate.ledger.gate.policy import POLICY_FILES, Policy
-from mithridate.ledger.service.listening import LISTENING_FILES, Listening, make_settings, read_settings
+from mithridate.ledger.service.audited import AuditedListening
+from mithridate.ledger.service.listening import LISTENING_FILES, make_settings, read_settings
 
-_OWN_PATHS = ("/nonces", "/health/live", "/metrics", "/openapi.json")
+_OWN_PATHS = ("/nonces", "/health/live", "/health/ready", "/metrics", "/openapi.json")
 
 
-class ProxySettings(Listening):
-    """The proxy's settings, beside those of `Listening`; files are relative to the file that names them.
+class ProxySettings(AuditedListening):
+    """The proxy's settings, beside those of `AuditedListening`; files are relative to the file that names them.
 
     Attributes:
         model: Where the model takes its input, an HTTP address.
@@ -44,6 +45,7 @@ class ProxySettings(Listening):
     state: Path
     credentials: Path | None = None
     path: str = Field(default="/predict", pattern=r"^/[A-Za-z0-9._~/-]*$")
+    audit_source: str = Field(default="mithridate-gate", min_length=1, max_length=100)
     port: int = Field(default=8471, ge=0, le=65535)
     model_timeout: float = Field(default=60, gt=0)
     max_answer: int = Field(default=64 << 20, gt=0)
@@ -65,7 +67,7 @@ def load_proxy_settings(path: Path, **changes: Any) -> ProxySettings:
 
     Raises UserError, naming the file and the field, when it is none.
     """
-    files = ("api_key_file", "ledger_authorities", "state", "credentials")
+    files = ("api_key_file", "ledger_authorities", "state", "credentials", "audit_file")
     data = read_settings(path, (*LISTENING_FILES, *files, *(f"policy.{field}" for field in POLICY_FILES)))
     if isinstance(data.get("ledger"), str) and "://" not in data["ledger"]:
         data["ledger"] = str(path.parent / data["ledger"])

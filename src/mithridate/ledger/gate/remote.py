@@ -77,10 +77,11 @@ class RemoteLedger:
         """End the connections."""
         self._client.close()
 
-    def judge_fingerprint(self, fingerprint: Fingerprint) -> LogJudgement:
-        """What the log says of an image; only its hashes are sent."""
+    def judge_fingerprint(self, fingerprint: Fingerprint, *, entry: int | None = None) -> LogJudgement:
+        """What the log says of an image, by the record `entry` if one is named; only its hashes are sent."""
         body = FingerprintBody.of(fingerprint).model_dump_json().encode()
-        content = self._ask("POST", "/v1/verify/fingerprint", body)
+        query = "" if entry is None else f"?entry={entry}"
+        content = self._ask("POST", f"/v1/verify/fingerprint{query}", body)
         try:
             return JudgementBody.model_validate_json(content).judgement()
         except ValidationError:

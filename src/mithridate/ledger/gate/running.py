@@ -23,7 +23,6 @@ from mithridate.ledger.gate.upstream import Upstream
 from mithridate.ledger.log import Ledger
 from mithridate.ledger.note_keys import VerifierKey
 from mithridate.ledger.service.access import Access
-from mithridate.ledger.service.audit_trail import AuditTrail
 from mithridate.ledger.service.credentials import Credentials
 from mithridate.ledger.service.limits import RateLimit
 from mithridate.ledger.service.roles import Permission
@@ -48,11 +47,13 @@ def opened_proxy(settings: ProxySettings) -> Iterator[FastAPI]:
             journal,
             (log_event, metrics),
         )
+        trail = settings.open_trail()
+        stack.callback(trail.close)
         is_open = settings.credentials is None
         access = Access(
             Credentials(settings.credentials or settings.state / "credentials.json"),
             RateLimit(_RATE, _BURST),
-            AuditTrail("mithridate-gate", ()),
+            trail,
             frozenset({Permission.JUDGE, Permission.MONITOR}) if is_open else frozenset(),
         )
         yield create_proxy(gate, settings, Upstream(settings), access, metrics)

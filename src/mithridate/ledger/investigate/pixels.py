@@ -12,6 +12,7 @@ from PIL import Image
 from pydicom import Dataset, dcmread
 
 from mithridate.errors import UserError
+from mithridate.ledger.fingerprint.dicom_stream import PIXEL_ELEMENTS
 from mithridate.ledger.investigate.blocks import block_extremes, block_means
 from mithridate.ledger.investigate.findings import Box, Change, Comparison, Difference, Picture
 from mithridate.media.dicom import render, stored_frame
@@ -47,6 +48,11 @@ class OpenImage:
                     self.frames = len(self._pages)
         except Exception as error:  # damaged files raise nearly every type
             raise UserError(f"{name} cannot be decoded ({' '.join(str(error).split())})") from error
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether there are pixels in it: DICOM reports and plans have none."""
+        return self.dataset is None or any(keyword in self.dataset for keyword in PIXEL_ELEMENTS)
 
     def stored(self, frame: int) -> Samples:
         """The frame's samples as stored: height x width, or height x width x channels."""

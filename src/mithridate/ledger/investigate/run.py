@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from mithridate.ledger.log import Ledger
 
 _NO_ORIGINAL = "The captured image is not among the files given, so it cannot be shown where this one differs."
+_NO_PICTURE = "It holds no picture, so what differs must be read in the file itself."
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ class _Inquiry:
     def judge(self, paths: Sequence[Path], what: str, progress: Progress | None) -> Iterator[tuple[_Judged, bytes]]:
         for number, path in enumerate(paths, 1):
             data = _read(path)
-            judgement = self._ledger.judge(data, path.name)
+            judgement = self._ledger.judge(data, path.name, known_as=str(path.absolute()))
             yield _Judged(path, hashlib.sha256(data).hexdigest(), len(data), judgement), data
             if progress is not None:
                 progress(what, number, len(paths))
@@ -199,8 +200,10 @@ class _Inquiry:
             found = OpenImage(_again(one), one.path.name)
         except UserError as error:
             return None, str(error), None, None
-        if original is None:
-            return None, _NO_ORIGINAL, None, found
+        if not found.is_picture:
+            return None, _NO_PICTURE, None, None
+        if original is None:  # of a revoked record no file counts as captured
+            return None, None if one.judgement.verdict is Verdict.REVOKED else _NO_ORIGINAL, None, found
         try:
             captured = OpenImage(_again(original), original.path.name)
             return compare_images(captured, found), note, captured, found

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from pydicom.uid import UID
 
-from mithridate.ledger.fingerprint import Fingerprint, Verdict, fingerprint_image
+from mithridate.ledger.fingerprint import Fingerprint, Verdict
+from mithridate.ledger.fingerprint.dicom import OpenedDicom
+from mithridate.ledger.fingerprint.image import open_image
 from mithridate.ledger.fingerprint.model import FingerprintError, Limits
+from mithridate.ledger.fingerprint.raster import OpenedRaster
 from mithridate.ledger.receipt import Receipt
 from mithridate.ledger.receive.body import Room
 from mithridate.ledger.receive.limits import ReceiveLimits
-from mithridate.ledger.receive.part10 import Stated, read_stated
+from mithridate.ledger.receive.part10 import Stated, read_stated, stated_in
 from mithridate.ledger.receive.quarantine import Quarantine
 from mithridate.ledger.receive.refusal import Kind, Refused, refusal_for
 from mithridate.ledger.receive.spool import Spool
@@ -126,8 +129,9 @@ class Intake:
         return found
 
     def _take(self, arrival: Arrival) -> Receipt:
-        fingerprint = self._fingerprint(arrival)
-        check_stated(arrival, read_stated(arrival.data, self.limits.fingerprint))
+        opened = self._open(arrival)
+        fingerprint = opened.fingerprint
+        check_stated(arrival, stated_in(opened.file) if isinstance(opened, OpenedDicom) else Stated())
         if self._spool is None:
             return self._capture(fingerprint, arrival)
         path = self._spool.write(arrival.data, fingerprint.file)
@@ -141,17 +145,17 @@ class Intake:
             self._on_spooled()
         return receipt
 
-    def _fingerprint(self, arrival: Arrival) -> Fingerprint:
+    def _open(self, arrival: Arrival) -> OpenedDicom | OpenedRaster:
         limits = self.limits.fingerprint
         try:
-            fingerprint = fingerprint_image(arrival.data, arrival.name, limits)
+            opened = open_image(arrival.data, arrival.name, limits)
         except FingerprintError as error:
             syntax = state(arrival.data, limits).syntax
             known = not syntax or UID(syntax).is_transfer_syntax
             raise Refused(Kind.CANNOT_UNDERSTAND if known else Kind.TRANSFER_SYNTAX, str(error)) from error
-        if fingerprint.fault is not None:
-            raise Refused(Kind.CANNOT_UNDERSTAND, fingerprint.fault)
-        return fingerprint
+        if opened.fingerprint.fault is not None:
+            raise Refused(Kind.CANNOT_UNDERSTAND, opened.fingerprint.fault)
+        return opened
 
     def _capture(self, fingerprint: Fingerprint, arrival: Arrival) -> Receipt:
         return self._ledger.capture_fingerprint(

@@ -11,16 +11,18 @@ import io
 import struct
 from dataclasses import dataclass
 
+from pydicom.dataelem import DataElement, RawDataElement
 from pydicom.filereader import read_dataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from mithridate.ledger.fingerprint.dicom_file import parse_file
+from mithridate.ledger.fingerprint.dicom_file import DicomFile, parse_file
 from mithridate.ledger.fingerprint.model import Limits
 
 IMPLEMENTATION_UID = "2.25.171161033759697785104319940949460228972"
 IMPLEMENTATION_NAME = "MITHRIDATE_1"
 
 _STUDY_TAG = 0x0020000D
+_UIDS = (0x00080016, 0x00080018, _STUDY_TAG)
 
 
 @dataclass(frozen=True)
@@ -73,9 +75,20 @@ def read_stated(data: bytes, limits: Limits) -> Stated:
     return Stated(sop_class, sop_instance, study, str(syntax))
 
 
+def stated_in(file: DicomFile) -> Stated:
+    """What a file that is parsed already says it is."""
+    sop_class, sop_instance, study = (_text(file.dataset.get_item(tag)) for tag in _UIDS)
+    return Stated(sop_class, sop_instance, study, str(file.syntax))
+
+
 def is_dicom(data: bytes) -> bool:
     """Whether the bytes start as a DICOM file does."""
     return data[128:132] == b"DICM"
+
+
+def _text(element: RawDataElement | DataElement | None) -> str:
+    value = element.value if element is not None else None
+    return (value.decode("ascii", "replace") if isinstance(value, bytes) else str(value or "")).strip(" \x00")
 
 
 def _short(element: int, vr: bytes, text: str, padding: bytes) -> bytes:

@@ -20,6 +20,12 @@ from pathlib import Path
 from typing import Any
 
 from pynetdicom import AE, evt
+from pynetdicom._handlers import (
+    standard_dimse_recv_handler,
+    standard_dimse_sent_handler,
+    standard_pdu_recv_handler,
+    standard_pdu_sent_handler,
+)
 from pynetdicom.association import Association
 from pynetdicom.dimse import DIMSEServiceProvider
 from pynetdicom.dimse_messages import DIMSEMessage
@@ -37,6 +43,12 @@ _MAX_QUEUED = 4
 _MAX_COMMAND = 64 << 10
 _PATIENCE = 0.05  # seconds after which time-outs are looked at even when nothing happens
 _SHORT = 0.001
+_LOG_WRITERS = (  # they take every message apart, also where nobody reads what they would say of it
+    (evt.EVT_DIMSE_RECV, standard_dimse_recv_handler),
+    (evt.EVT_DIMSE_SENT, standard_dimse_sent_handler),
+    (evt.EVT_PDU_RECV, standard_pdu_recv_handler),
+    (evt.EVT_PDU_SENT, standard_pdu_sent_handler),
+)
 _CLOSING = "Sta13"  # an abort or a rejection has been sent (PS3.8 table 9-5)
 
 
@@ -109,6 +121,8 @@ class _Handler(RequestHandler):
 
     def _create_association(self) -> Association:
         association = super()._create_association()
+        for event, writer in _LOG_WRITERS:
+            association.unbind(event, writer)
         limits = self.server.limits
         self.request.settimeout(limits.idle_seconds)
         association.dul.event_queue.get_nowait()  # "connected", which the socket in its place says again
@@ -227,11 +241,22 @@ class Provider(DIMSEServiceProvider):
             self._abort("it does not wait for answers")
 
     def get_msg(self, block: bool = False) -> Any:
-        """The next message with its context; waits a while for one also when it need not, and so saves looking."""
+        """The next message with its context, None for both when there is none.
+
+        When asked whether there happens to be one, it waits a while, answers whatever comes itself, and gives none: the
+        association's own loop sleeps a millisecond before each message, which is a fifth of the time that one takes.
+        """
         try:
-            return self.msg_queue.get(timeout=self.dimse_timeout if block else _PATIENCE)
+            if block:
+                return self.msg_queue.get(timeout=self.dimse_timeout)
+            while not self.assoc._kill:
+                context, message = self.msg_queue.get(timeout=_PATIENCE)
+                if message is None or context is None:  # something else has come
+                    break
+                self.assoc._serve_request(message, context)
         except queue.Empty:
-            return None, None
+            pass
+        return None, None
 
     def wake(self) -> None:
         """Something other than a message has come: a release or an abort."""

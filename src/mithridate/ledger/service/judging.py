@@ -21,6 +21,10 @@ Verifier = Annotated[Principal, Depends(may(Permission.JUDGE))]
 Prover = Annotated[Principal, Depends(may(Permission.PROVE))]
 Reader = Annotated[Principal, Depends(may(Permission.READ_LOG))]
 
+Wanted = Annotated[int | None, Query(ge=0, lt=2**63, description="The one record to judge by.")]
+
+_NAME = "the image"
+
 BUNDLE_TYPE = "application/vnd.mithridate.proof"
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 
@@ -34,21 +38,26 @@ _BINARY = {"schema": {"type": "string", "format": "binary"}}
 async def verify(
     request: Request,
     principal: Verifier,
-    name: Annotated[str, Query(max_length=200, description="What messages call the image.")] = "the image",
+    name: Annotated[str, Query(max_length=200, description="What messages call the image: its file name.")] = _NAME,
+    entry: Wanted = None,
 ) -> JudgementBody:
-    """Says what became of the image in the body since it was recorded.  The image is not kept."""
+    """Says what became of the image in the body since it was recorded.  The image is not kept.
+
+    An altered PNG, JPEG or TIFF file, which bears no identity, is found by its file's name or by the entry."""
     context = context_of(request)
     data = await request.body()
     async with context.audited(request, principal, Kind.JUDGE) as audited:
-        return _judged(context, await context.call(context.ledger.judge, data, name), audited)
+        return _judged(context, await context.call(context.ledger.judge, data, name, entry=entry), audited)
 
 
 @router.post("/verify/fingerprint", responses=answers(401, 403, 422, 503), summary="Judge a fingerprint")
-async def verify_fingerprint(body: FingerprintBody, request: Request, principal: Verifier) -> JudgementBody:
+async def verify_fingerprint(
+    body: FingerprintBody, request: Request, principal: Verifier, entry: Wanted = None
+) -> JudgementBody:
     """`/v1/verify` for a caller, such as a gate, that has fingerprinted the image itself."""
     context = context_of(request)
     async with context.audited(request, principal, Kind.JUDGE) as audited:
-        found = await context.call(context.ledger.judge_fingerprint, body.fingerprint())
+        found = await context.call(context.ledger.judge_fingerprint, body.fingerprint(), entry=entry)
         return _judged(context, found, audited)
 
 

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import Field
 
-from mithridate.ledger.service.listening import LISTENING_FILES, Listening, make_settings, read_settings
+from mithridate.ledger.service.audited import AuditedListening
+from mithridate.ledger.service.listening import LISTENING_FILES, make_settings, read_settings
 
 
-class Settings(Listening):
-    """The service's settings, beside those of `Listening`; files are relative to the file that names them.
+class Settings(AuditedListening):
+    """The service's settings, beside those of `AuditedListening`; files are relative to the file that names them.
 
     Attributes:
         credentials: File of API keys and certificates; beside the ledger unless given.
@@ -20,9 +21,6 @@ class Settings(Listening):
         max_body: Bytes of the largest body.
         rate, burst: Requests a second for each caller, in the long run and at once.
         threads: Requests that may wait for the disk or compute at once.
-        audit_file, audit_syslog: Where audit events go: a file, "udp://host:port" or "tcp://host:port".
-        audit_format: DICOM PS3.15 A.5 as XML, or FHIR R4 AuditEvent as JSON.
-        audit_source: The name under which this service signs its audit events.
     """
 
     credentials: Path | None = None
@@ -32,10 +30,6 @@ class Settings(Listening):
     rate: float = Field(default=50, gt=0)
     burst: float = Field(default=200, ge=1)
     threads: int = Field(default=64, ge=1, le=1024)
-    audit_file: Path | None = None
-    audit_syslog: str | None = Field(default=None, pattern=r"^(udp|tcp)://[^/\s]+:[0-9]{1,5}$")
-    audit_format: Literal["dicom", "fhir"] = "dicom"
-    audit_source: str = Field(default="mithridate-ledger", min_length=1, max_length=100)
 
 
 def load_settings(path: Path | None, **changes: Any) -> Settings:

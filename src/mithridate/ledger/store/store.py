@@ -7,11 +7,11 @@ from contextlib import AbstractContextManager
 from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Connection, Select, Table, delete, func, insert, select, tuple_, update
+from sqlalchemy import Connection, Executable, Insert, Select, delete, func, insert, select
 from sqlalchemy.engine import URL
 
 from mithridate.errors import UserError
-from mithridate.ledger.store import tables
+from mithridate.ledger.store import statements, tables
 from mithridate.ledger.store.engine import connect, reading, writing
 from mithridate.ledger.store.rows import Batch, Device, Endorsement, EntryRow, Head
 from mithridate.ledger.store.schema import check_revision, migrate, revision
@@ -39,10 +39,10 @@ class Store:
         """Make the tables and an empty log, unless they are there; the head as it then stands."""
         with self.writing() as connection:
             migrate(connection)
-            found = connection.execute(select(tables.head)).one_or_none()
+            found = connection.execute(statements.HEAD).one_or_none()
             if found is None:
                 connection.execute(insert(tables.head), [_head_values(head) | {"id": 1}])
-            return _read_head(connection, select(tables.head))
+            return _read_head(connection, statements.HEAD)
 
     def upgrade(self) -> None:
         """Bring the tables of an older program to this one's form."""
@@ -65,52 +65,53 @@ class Store:
     def head(self) -> Head:
         """The head as last committed."""
         with self.reading() as connection:
-            return _read_head(connection, select(tables.head))
+            return _read_head(connection, statements.HEAD)
 
     def lock_head(self, connection: Connection) -> Head:
         """The head, which no other writer changes until this transaction ends."""
-        return _read_head(connection, select(tables.head).with_for_update())
+        return _read_head(connection, statements.LOCK_HEAD)
 
     def head_size(self, connection: Connection) -> int:
         """How many entries there are, as this transaction sees it."""
-        size: int = connection.execute(select(tables.head.c.size)).scalar_one()
+        size: int = connection.execute(statements.HEAD_SIZE).scalar_one()
         return size
 
     def append(self, connection: Connection, old: Head, new: Head, batch: Batch) -> None:
         """Add a batch and move the head from `old` to `new`.  Raises Conflict when the head is not `old`."""
-        _insert(connection, tables.entries, [vars(row) for row in batch.entries])
+        _insert(connection, statements.INSERT_ENTRIES, [vars(row) for row in batch.entries])
         _insert(
             connection,
-            tables.lookups,
+            statements.INSERT_LOOKUPS,
             [{"kind": int(kind), "key": key, "position": position} for kind, key, position in batch.lookups],
         )
-        _insert(connection, tables.salts, [{"position": position, "salt": salt} for position, salt in batch.salts])
         _insert(
             connection,
-            tables.revocations,
+            statements.INSERT_SALTS,
+            [{"position": position, "salt": salt} for position, salt in batch.salts],
+        )
+        _insert(
+            connection,
+            statements.INSERT_REVOCATIONS,
             [{"target": target, "position": position} for target, position in batch.revocations],
         )
-        _insert(connection, tables.devices, [asdict(device) for device in batch.new_devices])
+        _insert(connection, statements.INSERT_DEVICES, [vars(device) for device in batch.new_devices])
         for device in batch.changed_devices.values():
-            values = {"following": device.following, "revoked": device.revoked}
-            connection.execute(update(tables.devices).where(tables.devices.c.number == device.number).values(values))
+            changed = {"changed": device.number, "following": device.following, "revoked": device.revoked}
+            connection.execute(statements.CHANGE_DEVICES, changed)
         moved = connection.execute(
-            update(tables.head)
-            .where(tables.head.c.id == 1, tables.head.c.size == old.size, tables.head.c.root == old.root)
-            .values(_head_values(new))
+            statements.MOVE_HEAD, _head_values(new) | {"old_size": old.size, "old_root": old.root}
         )
         if moved.rowcount != 1:
             raise Conflict
 
     def devices(self, connection: Connection, ids: Collection[bytes]) -> dict[bytes, Device]:
         """The rows of these devices, by ID; those not enrolled are absent."""
-        query = select(tables.devices).where(tables.devices.c.device.in_(ids))
-        return {row.device: Device(**row._mapping) for row in connection.execute(query)}
+        rows = connection.execute(statements.DEVICES, {"ids": list(ids)})
+        return {row.device: Device(*row) for row in rows}
 
     def all_devices(self, connection: Connection) -> list[Device]:
         """Every device, in the order of enrolment."""
-        query = select(tables.devices).order_by(tables.devices.c.number)
-        return [Device(**row._mapping) for row in connection.execute(query)]
+        return [Device(*row) for row in connection.execute(statements.ALL_DEVICES)]
 
     def count_devices(self, connection: Connection) -> int:
         """How many devices were ever enrolled."""
@@ -118,17 +119,16 @@ class Store:
 
     def entry(self, connection: Connection, position: int) -> EntryRow | None:
         """The row of an entry."""
-        return _entry(connection, select(tables.entries).where(tables.entries.c.position == position))
+        return _entry(connection, statements.ENTRY, position=position)
 
     def entry_of(self, connection: Connection, device: int, sequence: int) -> EntryRow | None:
         """The row of a device's record, by the device's number here and the record's sequence number."""
-        where = (tables.entries.c.device == device, tables.entries.c.sequence == sequence)
-        return _entry(connection, select(tables.entries).where(*where))
+        return _entry(connection, statements.ENTRY_OF, device=device, sequence=sequence)
 
     def position_of(self, connection: Connection, leaf: bytes) -> int | None:
         """The index of the entry with this leaf hash."""
-        query = select(tables.entries.c.position).where(tables.entries.c.leaf == leaf)
-        return connection.execute(query.order_by(tables.entries.c.position).limit(1)).scalar()
+        position: int | None = connection.execute(statements.POSITION_OF, {"leaf": leaf}).scalar()
+        return position
 
     def entries(self, begin: int, end: int) -> Iterator[EntryRow]:
         """Rows of the entries begin..end-1 in order, a chunk in memory at a time; absent ones are left out."""
@@ -137,21 +137,21 @@ class Store:
             where = (tables.entries.c.position >= begin, tables.entries.c.position < stop)
             with self.reading() as connection:
                 rows = connection.execute(select(tables.entries).where(*where).order_by(tables.entries.c.position))
-                chunk = [EntryRow(**row._mapping) for row in rows]
+                chunk = [EntryRow(*row) for row in rows]
             yield from chunk
             begin = stop
 
     def find(self, connection: Connection, kind: Lookup, key: bytes, limit: int | None = None) -> list[int]:
         """Indices of the records under a lookup's key, the newest first."""
-        query = select(tables.lookups.c.position).where(tables.lookups.c.kind == kind, tables.lookups.c.key == key)
-        return list(connection.execute(query.order_by(tables.lookups.c.position.desc()).limit(limit)).scalars())
+        values = {"kind": int(kind), "key": key}
+        if limit is None:
+            return list(connection.execute(statements.FIND, values).scalars())
+        return list(connection.execute(statements.FIND_NEWEST, values | {"most": limit}).scalars())
 
     def find_first(self, connection: Connection, kind: Lookup, keys: Collection[bytes]) -> dict[bytes, int]:
         """For each key that has records, the lowest index of one."""
-        where = (tables.lookups.c.kind == kind, tables.lookups.c.key.in_(keys))
-        query = select(tables.lookups.c.key, tables.lookups.c.position).where(*where)
         first: dict[bytes, int] = {}
-        for key, position in connection.execute(query.order_by(tables.lookups.c.position)):
+        for key, position in connection.execute(statements.FIND_FIRST, {"kind": int(kind), "keys": list(keys)}):
             first.setdefault(key, position)
         return first
 
@@ -165,9 +165,8 @@ class Store:
         self, connection: Connection, wanted: Collection[tuple[int, bytes, int]]
     ) -> set[tuple[int, bytes, int]]:
         """Those of the lookups (kind, key, index) that are there."""
-        columns = (tables.lookups.c.kind, tables.lookups.c.key, tables.lookups.c.position)
-        query = select(*columns).where(tuple_(*columns).in_(wanted))
-        return {(kind, key, position) for kind, key, position in connection.execute(query)}
+        rows = connection.execute(statements.LOOKUPS_PRESENT, {"wanted": list(wanted)})
+        return {(kind, key, position) for kind, key, position in rows}
 
     def count_lookups(self, connection: Connection) -> dict[int, int]:
         """How many lookups of each kind there are."""
@@ -176,7 +175,8 @@ class Store:
 
     def salt(self, connection: Connection, position: int) -> bytes | None:
         """The salt of an entry."""
-        return connection.execute(select(tables.salts.c.salt).where(tables.salts.c.position == position)).scalar()
+        salt: bytes | None = connection.execute(statements.SALT, {"position": position}).scalar()
+        return salt
 
     def salts(self, connection: Connection, positions: Collection[int]) -> dict[int, bytes]:
         """The salts of these entries, those that have one."""
@@ -186,8 +186,8 @@ class Store:
 
     def revocation(self, connection: Connection, target: bytes) -> int | None:
         """The index at which a device's ID or an entry's leaf hash was revoked."""
-        query = select(tables.revocations.c.position).where(tables.revocations.c.target == target)
-        return connection.execute(query).scalar()
+        position: int | None = connection.execute(statements.REVOCATION, {"target": target}).scalar()
+        return position
 
     def revocations(self, connection: Connection) -> dict[bytes, int]:
         """Every revoked target and the index at which it was."""
@@ -201,16 +201,16 @@ class Store:
 
     def endorsement(self, connection: Connection, size: int | None = None) -> Endorsement | None:
         """The endorsement of the checkpoint of this size, by default the newest."""
-        query = select(tables.endorsements).order_by(tables.endorsements.c.size.desc()).limit(1)
-        if size is not None:
-            query = query.where(tables.endorsements.c.size == size)
-        row = connection.execute(query).one_or_none()
-        return None if row is None else Endorsement(**row._mapping)
+        if size is None:
+            row = connection.execute(statements.NEWEST_ENDORSEMENT).one_or_none()
+        else:
+            row = connection.execute(statements.ENDORSEMENT, {"stated": size}).one_or_none()
+        return None if row is None else Endorsement(*row)
 
 
-def _insert(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+def _insert(connection: Connection, statement: Insert, rows: Sequence[dict[str, Any]]) -> None:
     if rows:
-        connection.execute(insert(table), rows)
+        connection.execute(statement, rows)
 
 
 def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, Any]]:
@@ -218,12 +218,12 @@ def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, An
         yield row[0], row[1]
 
 
-def _entry(connection: Connection, query: Select[Any]) -> EntryRow | None:
-    row = connection.execute(query).one_or_none()
-    return None if row is None else EntryRow(**row._mapping)
+def _entry(connection: Connection, query: Executable, **values: int) -> EntryRow | None:
+    row = connection.execute(query, values).one_or_none()
+    return None if row is None else EntryRow(*row)
 
 
-def _read_head(connection: Connection, query: Select[Any]) -> Head:
+def _read_head(connection: Connection, query: Executable) -> Head:
     row = connection.execute(query).one_or_none()
     if row is None:
         raise UserError("the database holds no ledger: make one with  mithridate ledger init")

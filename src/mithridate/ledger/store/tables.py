@@ -104,3 +104,4 @@ class Lookup(IntEnum):
     SOP_INSTANCE = 4
     PATIENT = 5
     ACCESSION = 6
+    NAME = 7
