@@ -55,11 +55,11 @@ def mithridate_verdict(subject: Subject, steps: int) -> Tensor:
 
 
 def mithridate_sweep(subject: Subject, steps: int) -> Tensor:
-    return _ours(subject, _pgd(subject, steps, False), 32, (0.2, 0.4, 0.6, 0.8, 1.0))
+    return _ours(subject, _pgd(subject, steps, False), 8, (0.2, 0.4, 0.6, 0.8, 1.0))
 
 
 def mithridate_largest(subject: Subject, steps: int) -> Tensor:
-    return _ours(subject, _pgd(subject, steps, True), 32)
+    return _ours(subject, _pgd(subject, steps, True), 8)
 
 
 def mithridate_standard(subject: Subject, steps: int) -> Tensor:
@@ -185,6 +185,8 @@ def _each_in_turn(subject: Subject, *attacks: Callable[[Tensor, Tensor], Tensor]
     costs them nothing but their rounding."""
     found, pending = subject.images.clone(), torch.arange(len(subject.images))
     for attack in attacks:
+        if len(pending) == 0:
+            break
         fallen = []
         for rows in pending.split(32):
             x, y = subject.images[rows], subject.labels[rows]
@@ -193,5 +195,5 @@ def _each_in_turn(subject: Subject, *attacks: Callable[[Tensor, Tensor], Tensor]
                 wrong = subject.module(moved).argmax(1) != y
             found[rows[wrong]] = moved[wrong]
             fallen.append(wrong)
-        pending = pending[~torch.cat(fallen)] if len(pending) else pending
+        pending = pending[~torch.cat(fallen)]
     return found

@@ -35,12 +35,13 @@ class Trials:
     def __init__(self, folder: Path, threads: int) -> None:
         self._folder, self._threads = folder, threads
         self._file = folder / "outcomes.json"
-        self._code = _code()
+        self._ours, self._peers = _code(ours=True), _code(ours=False)
 
     def outcome(self, contender: str, subject: str, count: int, steps: int, threads: int) -> Outcome:
         """Measured now, or before the run was stopped."""
         known = json.loads(self._file.read_text()) if self._file.exists() else {}
-        key = f"{self._code} {contender} {subject} {count} {steps} {threads}"
+        code = self._ours if contender.startswith("mithridate") else self._peers
+        key = f"{code} {contender} {subject} {count} {steps} {threads}"
         if key in known:
             found = Outcome(**known[key])
         else:
@@ -117,16 +118,15 @@ def apart(function: Callable[..., Any], *arguments: object) -> Any:
         return pool.apply(function, arguments)
 
 
-def _code() -> str:
-    """A digest of all that determines an outcome here: the engine, the adapters, and the contenders."""
+def _code(*, ours: bool) -> str:
+    """A digest of all that determines an outcome here: the subjects and contenders, and for ours the engine."""
     found = hashlib.sha256()
     source = ROOT / "src" / "mithridate"
-    files = [
-        *(source / "imaging" / "attacks").glob("*.py"),
-        *(source / "imaging" / "engine").glob("*.py"),
-        source / "models" / "torch_module.py",
-        *(ROOT / "bench").glob("attack_[cms]*.py"),
-    ]
+    files = list((ROOT / "bench").glob("attack_[cms]*.py"))
+    if ours:
+        files += (source / "imaging" / "attacks").glob("*.py")
+        files += (source / "imaging" / "engine").glob("*.py")
+        files += (source / "models" / "torch_module.py", source / "oracle.py", source / "budget.py")
     for file in sorted(files):
         found.update(file.read_bytes())
     return found.hexdigest()[:16]

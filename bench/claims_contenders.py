@@ -1,7 +1,7 @@
 """ART's attacks and A2PM on a LightGBM model, run by the peers' own Python:  python claims_contenders.py FOLDER
 
-Reads model.txt and given.npz (rows to attack, training rows, the margin from which a claim is denied, the columns that
-edits can touch, and the bounds of each), writes made.npz: the rows of each contender and its seconds.
+Reads model.txt and given.npz (rows to attack, training rows, the margin from which a claim is denied, which columns are
+amounts and which are codes, and the bounds of each), writes made.npz: the rows of each contender and its seconds.
 """
 
 from __future__ import annotations
@@ -33,7 +33,6 @@ def main(folder: Path) -> None:
         return np.column_stack([1 - denial, denial])
 
     contenders: dict[str, Callable[[], np.ndarray]] = {
-        "ART HopSkipJump": lambda: hop_skip_jump(given, scores, denied),
         "ART ZOO": lambda: zoo(given, scores),
         "ART DecisionTreeAttack": lambda: decision_tree(given, denied),
         "A2PM": lambda: a2pm(given, denied),
@@ -62,35 +61,10 @@ def _scale(given: dict[str, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return low, np.where(high > low, high - low, 1.0)
 
 
-def _unscaled(given: dict[str, np.ndarray], z: np.ndarray, scaled: np.ndarray) -> np.ndarray:
-    """Columns that were left alone come back as they were, without rounding."""
+def _unscaled(given: dict[str, np.ndarray], z: np.ndarray) -> np.ndarray:
+    """The rows that the model was asked about: ART works in float32, so untouched columns are rounded too."""
     low, span = _scale(given)
-    return np.where(z == scaled, given["x"], low + z.astype(float) * span)
-
-
-def hop_skip_jump(
-    given: dict[str, np.ndarray],
-    scores: Callable[[np.ndarray], np.ndarray],
-    denied: Callable[[np.ndarray], np.ndarray],
-) -> np.ndarray:
-    """Decisions only; the mask keeps columns that no edit touches.
-
-    Starts from the nearest training row whose other columns make the model approve: random starts never do.
-    """
-    from art.attacks.evasion import HopSkipJump
-
-    model, scaled = _black_box(given, scores)
-    low, span = _scale(given)
-    train, mask = (given["train"] - low) / span, given["mask"] > 0
-    starts = scaled.copy()
-    for row, x in enumerate(scaled):
-        mixed = np.where(mask, train, x)
-        approved = mixed[~denied(low + mixed * span)]
-        if len(approved):
-            starts[row] = approved[np.square(approved - x).sum(1).argmin()]
-    attack = HopSkipJump(model, norm=2, max_iter=10, max_eval=1000, init_eval=100, init_size=100, verbose=False)
-    masks = np.tile(given["mask"], (len(scaled), 1))
-    return _unscaled(given, attack.generate(scaled, x_adv_init=starts, mask=masks), scaled)
+    return np.asarray(low + z.astype(float) * span)
 
 
 def zoo(given: dict[str, np.ndarray], scores: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -102,7 +76,7 @@ def zoo(given: dict[str, np.ndarray], scores: Callable[[np.ndarray], np.ndarray]
         model, confidence=0.0, learning_rate=0.1, max_iter=30, binary_search_steps=1, initial_const=10.0,
         use_resize=False, use_importance=False, nb_parallel=10, batch_size=1, variable_h=0.8, verbose=False,
     )  # fmt: skip
-    return _unscaled(given, attack.generate(scaled), scaled)
+    return _unscaled(given, attack.generate(scaled))
 
 
 def decision_tree(given: dict[str, np.ndarray], denied: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:

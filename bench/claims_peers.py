@@ -95,7 +95,7 @@ def _judged(
 ) -> list[Measurement]:
     rows = np.asarray(rows, dtype=float)
     fooled = setting.detector.exact.margin(rows) < setting.detector.ceiling
-    moved = rows != original
+    moved = np.abs(rows - original) > 1e-6 * np.maximum(1.0, np.abs(original))  # beyond float32's rounding
     real = np.array([bearable(setting, claim, row) for claim, row in zip(denied, rows, strict=True)])
     changed = moved.any(1)
     columns = float(moved[fooled].sum(1).mean()) if fooled.any() else None
@@ -146,7 +146,6 @@ def _theirs(setting: Setting, denied: list[Claim], python: Path) -> dict[str, ND
         "x": features.transform(denied),
         "train": train,
         "ceiling": setting.detector.ceiling,
-        "mask": (parts != "fixed").astype(float),
         "lower": train.min(0),
         "upper": train.max(0),
         "numeric": np.isin(names, NUMERIC),

@@ -87,7 +87,7 @@ def compare(ours: int, stock: int, make: Callable[[str], list[Path]], rounds: in
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--images", type=int, default=100, help="sent by each sender in each round")
+    parser.add_argument("--images", type=int, default=240, help="sent by a lone sender; others send fewer")
     parser.add_argument("--dry", action="store_true", help="print, do not record")
     arguments = parser.parse_args()
     found = []
@@ -97,7 +97,7 @@ def main() -> None:
         with DicomReceiver(Intake(ledger, station), port=0) as receiver:
             for what, side, target in (("small objects", SMALL, 8.0), ("objects of 0.5 MB", HALF, 0.7)):
                 for senders in (1, 8):
-                    count = arguments.images // (1 if side == SMALL else 2)
+                    count = arguments.images // (1 if side == SMALL else 2) // (1 if senders == 1 else 4)
 
                     def make(name: str, side: int = side, senders: int = senders, count: int = count) -> list[Path]:
                         place = Path(folder) / f"{side}-{senders}-{name}"

@@ -53,6 +53,11 @@ class Decisions:
     def classes(self) -> int:
         return self._model.classes
 
+    @property
+    def kernel_batch(self) -> int:
+        """How many inputs fill one evaluation of the model; 16 for a model that does not say."""
+        return int(getattr(self._model, "kernel_batch", 16))
+
     def decide(self, inputs: Tensor, rows: Tensor) -> Tensor:
         """Predicted class of each input, int64 N.  Raises QueryLimitReached before asking, if any row has none left."""
         self._charge(rows)

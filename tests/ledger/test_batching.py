@@ -125,3 +125,39 @@ def test_a_waiter_that_gave_up_disturbs_nobody() -> None:
     gone.done.cancel()
     settle(gone.done, RECEIPT)
     assert gone.done.cancelled()
+
+
+def test_whoever_comes_alone_commits_himself_and_others_wait_behind_him(
+    sequencer: Sequencer, committer: Committer
+) -> None:
+    committer.may_go_on.set()
+    first, second, third = submissions(3)
+    assert sequencer.enter(first), "nobody is at work"
+    assert not sequencer.enter(second)
+    sequencer.put(third)
+    assert not second.done.done()
+    sequencer.commit(first)
+    assert [one.done.result(60) for one in (first, second, third)] == [RECEIPT] * 3
+    assert committer.batches[0] == [first]
+    assert [one for batch in committer.batches for one in batch] == [first, second, third]
+
+
+def test_a_commit_of_ones_own_that_fails_lets_the_next_one_in(sequencer: Sequencer, committer: Committer) -> None:
+    committer.may_go_on.set()
+    committer.error = KeyError("surprise")
+    first, second = submissions(2)
+    assert sequencer.enter(first)
+    sequencer.commit(first)
+    with pytest.raises(KeyError, match="surprise"):
+        first.done.result(60)
+    committer.error = None
+    assert sequencer.enter(second)
+    sequencer.commit(second)
+    assert second.done.result(60) == RECEIPT
+
+
+def test_a_closed_sequencer_lets_nobody_in(committer: Committer) -> None:
+    made = Sequencer(committer)
+    made.close()
+    with pytest.raises(LedgerFailure, match="closed"):
+        made.enter(submissions(1)[0])

@@ -54,11 +54,55 @@ def test_page_is_whole_and_loads_nothing() -> None:
     page = parse(html)
     assert "default-src 'none'" in html
     assert "<script" not in html
-    for text in ("Verdict", "Table 1", "Table 2", "Table 3", "Table 4", "Upcoded pneumonia", "Made-up claims"):
+    for text in (
+        "Verdict",
+        "Table 1",
+        "Table 2",
+        "Table 3",
+        "Table 4",
+        "Table 5",
+        "Upcoded pneumonia",
+        "Made-up claims",
+    ):
         assert text in html
     assert page is not None
     assert html.index('id="verdict"') < html.index('id="defenses"') < html.index('id="attacks"')
     assert "http" not in html.replace("http-equiv", "")
+
+
+def test_providers_are_told_as_they_are_found() -> None:
+    text = said(made(), "Providers")
+    assert "5.0% of 20 honest providers and 40.0% of 20 abusive ones" in text
+    assert "edit every claim (beam attack, 2 edits), it finds 90.0% after 7 claims" in text
+    assert "one claim in 10, 10.0%; they keep $5,000 each" in text
+    html = render_claims(made())
+    assert "One claim in 10" in html
+    assert "providers.csv" in html
+    alone = made(drift=None)
+    assert "no provider was watched" in said(alone, "Providers")
+    assert "Which providers would be found" not in render_claims(alone)
+
+
+def test_what_is_not_known_is_said_and_not_zero() -> None:
+    blind = condition(detection_1=estimate(None), detection_5=estimate(None))
+    results = made(stability=None, conditions=(blind,), defenses=made().defenses[:1])
+    assert "answers with labels" in said(results, "Detection")
+    assert "Nothing is proven" in said(results, "Stability")
+    assert not any("certificate" in step for step in judge_claims(results).steps)
+    render_claims(results)
+
+
+def test_a_naive_attacker_stands_beside_the_adaptive_one() -> None:
+    naive = condition(attacker="naive", gain=estimate(-400.0, -900.0, 100.0), detection_5=estimate(0.62))
+    results = made(conditions=(*made().conditions, naive))
+    assert "flagged on 2.0% and 62.0% and gains -$400 (95% interval -900 to 100)" in said(results, "Detection")
+    assert worst(results, "none").attacker == "adaptive"
+    assert "the attacker knows of no model" in render_claims(results)
+
+
+def test_of_equal_attacks_the_one_that_proves_is_named() -> None:
+    same = condition(attack="exact")
+    assert worst(made(conditions=(*made().conditions, same)), "none").attack == "exact"
 
 
 def test_names_stay_text() -> None:

@@ -17,7 +17,7 @@ UNIONS = (
     "standard-ensemble", "square", "finite-differences", "hop-skip-jump", "boundary", "rotation", "motion", "universal",
     "patch", "str", "PhantomData", "folder", "model",
     "torch", "torchscript", "torch-export", "onnx", "keras", "scikit-learn", "http", "float", "tuple[float, ...]",
-    "PopulationData", "FileData",
+    "PopulationData", "FileData", "callable",
 )  # fmt: skip
 """Names of a union's members, which pydantic puts into an error's location though they are no keys of the file."""
 

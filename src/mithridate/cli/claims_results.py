@@ -6,13 +6,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from mithridate.audit.claims.results import ClaimsCondition, ClaimsResults, strongest
-from mithridate.cli.console import out
+from mithridate.cli.console import err, out
 from mithridate.report.claims_verdict import judge_claims, money, worst
 from mithridate.report.words import ABSENT, count, decimal, percent
 
 
 def print_results(results: ClaimsResults) -> None:
     """Conditions, defenses, certificates, providers, scenarios, and the verdict last, where the eye stops."""
+    left_out = results.data.get("left_out", 0)
+    if left_out:
+        err.print(f"{count(left_out, 'claim')} could not be used: left-out.txt in the run folder says why")
     out.print(_conditions(results))
     out.print(_defenses(results))
     if results.drift is not None:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Sequence
 from functools import cached_property
 
 from mithridate.ledger.errors import ProofError, TileError
-from mithridate.ledger.merkle import cover, node_hash
+from mithridate.ledger.merkle import HASH_SIZE, cover, node_hash
 from mithridate.ledger.tile_reader import Fetch, TileReader
 from mithridate.ledger.tiles import TILE_HEIGHT, TILE_WIDTH
 
-CACHED_TREES = 512
-"""Tiles kept with their inner nodes, about 37 KiB each: they cover the last 131,072 entries, or any that are in use."""
+CACHED_TREES = 1024
+"""Tiles kept with their inner nodes, 16 KiB each: they cover the last 262,144 entries, or any that are in use."""
 
-_Tree = list[list[bytes]]
+_Tree = tuple[bytes, ...]  # for each height from the leaves up, the hashes of its complete nodes, one after another
 
 
 class TreeCache:
@@ -57,10 +58,10 @@ class ProofReader(TileReader):
         height = level % TILE_HEIGHT
         first = index << height
         row = self._tree(level // TILE_HEIGHT, first // TILE_WIDTH)[height]
-        place = (first % TILE_WIDTH) >> height
+        place = ((first % TILE_WIDTH) >> height) * HASH_SIZE
         if place >= len(row):
             raise TileError(f"the log of {self.size} entries does not yet hold all of the node {index} at {level}")
-        return row[place]
+        return row[place : place + HASH_SIZE]
 
     def inclusion_proof(self, index: int) -> tuple[bytes, ...]:
         """As `TileReader.inclusion_proof`.
@@ -85,8 +86,10 @@ class ProofReader(TileReader):
             place = index >> level
             tree = self._tree(level // TILE_HEIGHT, place // TILE_WIDTH)
             place %= TILE_WIDTH
-            for height in range(min(TILE_HEIGHT, top - level)):
-                path.append(tree[height][(place >> height) ^ 1])
+            for row in tree[: top - level]:
+                sibling = (place ^ 1) * HASH_SIZE
+                path.append(row[sibling : sibling + HASH_SIZE])
+                place >>= 1
         return path
 
     @cached_property
@@ -104,11 +107,13 @@ class ProofReader(TileReader):
         place = (level, index)
         tree = self._full.get(place) or self._partial.get(place)
         if tree is None:
-            tree = [list(self.hashes(level, index))]
+            hashes: Sequence[bytes] = self.hashes(level, index)
+            rows = [b"".join(hashes)]
             for _ in range(TILE_HEIGHT - 1):
-                below = tree[-1]
-                tree.append([node_hash(below[left], below[left + 1]) for left in range(0, len(below) - 1, 2)])
-            if len(tree[0]) == TILE_WIDTH:
+                hashes = [node_hash(hashes[left], hashes[left + 1]) for left in range(0, len(hashes) - 1, 2)]
+                rows.append(b"".join(hashes))
+            tree = tuple(rows)
+            if len(rows[0]) == TILE_WIDTH * HASH_SIZE:
                 self._full.put(place, tree)
             else:
                 self._partial[place] = tree

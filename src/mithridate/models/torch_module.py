@@ -48,6 +48,11 @@ class TorchModel:
     def output(self) -> Output:
         return self._output
 
+    @property
+    def kernel_batch(self) -> int:
+        """How many inputs it evaluates at once, always."""
+        return self._kernel_batch
+
     def with_batch(self, kernel_batch: int) -> TorchModel:
         """The same module at another kernel batch; its last bits may differ."""
         return TorchModel(self._module, self._output, kernel_batch, self._name)

@@ -124,6 +124,11 @@ class FunctionModel:
             raise MithridateError(f"{self._name} has not answered yet, so its number of classes is not known")
         return self._classes
 
+    @property
+    def kernel_batch(self) -> int:
+        """How many inputs are handed over at once, at most."""
+        return self._batch
+
     def logits(self, inputs: Tensor) -> Tensor:
         """Logits N x K, float32."""
         if len(inputs) == 0:

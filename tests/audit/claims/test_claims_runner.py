@@ -11,7 +11,7 @@ import pytest
 from mithridate.audit.claims.models import TrainedModel
 from mithridate.audit.claims.plan import BudgetPlan, ClaimsPlan, FileData, PopulationData, demo_plan
 from mithridate.audit.claims.runner import run_claims
-from mithridate.audit.claims.subject import load_claims_subject
+from mithridate.audit.claims.subject import ClaimsSubject, load_claims_subject
 from mithridate.audit.plan import Execution
 from mithridate.claims.input import write_claims
 from mithridate.errors import UserError
@@ -96,13 +96,23 @@ def test_labels_that_do_not_fit_are_named(tmp_path: Path) -> None:
     write_claims(tmp_path / "c.jsonl", subject.material.claims[:5])
     names = [claim.id for claim in subject.material.claims[:5]]
 
-    def load(labels: str) -> int:
+    def subject_of(labels: str) -> ClaimsSubject:
         (tmp_path / "l.csv").write_text(labels)
         data = FileData(claims=str(tmp_path / "c.jsonl"), labels=str(tmp_path / "l.csv"))
         load_claims_subject.cache_clear()
-        return len(load_claims_subject(plan().model_copy(update={"data": data})).material.claims)
+        return load_claims_subject(plan().model_copy(update={"data": data}))
+
+    def load(labels: str) -> int:
+        return len(subject_of(labels).material.claims)
 
     assert load("id,fraud\n" + "\n".join(f"{name},1" for name in names[:3])) == 3
+    unlabeled = subject_of(f"id,fraud\n{names[0]},1\n").left_out
+    assert [f"(claim {name}): has no label" in text for name, text in zip(names[1:], unlabeled, strict=True)] == [
+        True
+    ] * 4
+    with (tmp_path / "c.jsonl").open("a") as stream:
+        stream.write('{"id": "broken", "age": -3}\n')
+    assert any("line 6" in text and "broken" in text for text in subject_of(f"id,fraud\n{names[0]},1\n").left_out)
     assert load("claim,abusive\n" + "\n".join(f"{name},0" for name in names)) == 5
     with pytest.raises(UserError, match="line 2: fraud is 'maybe'"):
         load(f"id,fraud\n{names[0]},maybe\n")

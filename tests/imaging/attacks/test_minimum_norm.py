@@ -62,7 +62,7 @@ def test_within_five_percent_of_the_true_distance(attack: Any, classes: int, see
 
 
 @pytest.mark.parametrize("kind", [Linear, Far], ids=["near", "far"])
-@pytest.mark.parametrize("classes", [2, 4])
+@pytest.mark.parametrize("classes", [2, 4, 10])
 def test_carlini_wagner_within_five_percent_of_the_true_distance(classes: int, kind: type[Linear]) -> None:
     check(CarliniWagner(steps=100, searches=4), classes, 1, L2(50.0), (3, 6, 6), kind=kind)
 

@@ -44,10 +44,14 @@ def run_claims(
     """
     started = time.perf_counter()
     subject = load_claims_subject(plan, allow_code)
+    if len(subject.attacked) < 2:
+        raise UserError("the test part holds fewer than two claims: give claims of more providers")
     if "exact" in plan.attacks or "adversarial-training" in plan.defenses:
         _ = subject.defense("none").detector.exact  # said now, and not after hours
     identity = fingerprint(_identity(plan, subject))
     _open(plan, subject, identity, out)
+    if subject.left_out:
+        replace_text(out / "left-out.txt", "\n".join(subject.left_out) + "\n")
     size, many = plan.execution.shard, len(subject.attacked)
     jobs = [
         Job(out, plan, cell, first, min(first + size, many), allow_code)
@@ -107,6 +111,7 @@ def _facts(subject: ClaimsSubject) -> dict[str, Any]:
         "providers": len({claim.provider for claim in material.claims}),
         "test_claims": len(tested),
         "attacked": len(subject.attacked),
+        "left_out": len(subject.left_out),
     }
 
 

@@ -43,6 +43,8 @@ class ClaimsSubject:
     """Fingerprint of claims and labels."""
     learn: Learner = trained
     """Makes the model under audit, or takes the one that exists."""
+    left_out: tuple[str, ...] = ()
+    """Claims of the file that are not audited, and why, one sentence each."""
 
     @cached_property
     def defended(self) -> dict[DefenseName, Defended]:
@@ -97,14 +99,15 @@ def load_claims_subject(plan: ClaimsPlan, allow_code: bool = False) -> ClaimsSub
     other, or the model cannot be loaded.
     """
     learn = _learner(plan, allow_code)
+    left_out: tuple[str, ...] = ()
     if isinstance(plan.data, FileData):
-        claims, fraud = _read(plan.data)
+        claims, fraud, left_out = _read(plan.data)
         known = fingerprint([[claim_record(claim) for claim in claims], fraud.tolist()])
     else:
         made = generate(PopulationPlan(**plan.data.model_dump()))
         claims, fraud = made.claims, made.abusive
         known = fingerprint(plan.data.model_dump())
-    return ClaimsSubject(plan, Material(claims, fraud, Terms(), plan.seed), known, learn)
+    return ClaimsSubject(plan, Material(claims, fraud, Terms(), plan.seed), known, learn, left_out)
 
 
 def _learner(plan: ClaimsPlan, allow_code: bool) -> Learner:
@@ -141,7 +144,8 @@ def _asked(answering: Decider, plan: CallableModel | HttpModelPlan) -> Learner:
     return learn
 
 
-def _read(data: FileData) -> tuple[Sequence[Claim], NDArray[np.bool_]]:
+def _read(data: FileData) -> tuple[Sequence[Claim], NDArray[np.bool_], tuple[str, ...]]:
+    """Claims with labels, the labels, and what was left out."""
     parsed = read_claims(Path(data.claims))
     labels: dict[str, bool] = {}
     try:
@@ -159,6 +163,11 @@ def _read(data: FileData) -> tuple[Sequence[Claim], NDArray[np.bool_]]:
     except OSError as error:
         raise UserError(f"{data.labels} cannot be read: {error.strerror}") from None
     kept = [claim for claim in parsed.claims if claim.id in labels]
+    if not parsed.claims and parsed.refused:
+        raise UserError(f"no claim of {data.claims} can be used; the first: {parsed.refused[0]}")
     if not kept:
         raise UserError(f"no claim of {data.claims} has a label in {data.labels}: do the ids match?")
-    return kept, np.array([labels[claim.id] for claim in kept], dtype=np.bool_)
+    left_out = [str(problem) for problem in parsed.refused]
+    unlabeled = [claim.id for claim in parsed.claims if claim.id not in labels]
+    left_out += [f"{data.claims} (claim {name}): has no label in {data.labels}" for name in unlabeled]
+    return kept, np.array([labels[claim.id] for claim in kept], dtype=np.bool_), tuple(left_out)

@@ -68,12 +68,17 @@ class Surrogate:
 
 @dataclass(frozen=True)
 class SurrogateGradient:
-    """Descent on a surrogate at several prices of suspicion; of each descent the best few roundings are asked about."""
+    """Descent on a surrogate at several prices of suspicion, from the unedited claim and then from the best one found.
+
+    Of each descent `asked` roundings are asked about: the strongest edit alone, the two strongest and so on, since one
+    edit may bring what three do with less suspicion, and then roundings by chance.
+    """
 
     surrogate: Surrogate
     steps: int = 30
-    prices: tuple[float, ...] = (0.0, 0.3, 1.0, 3.0, 10.0)
+    prices: tuple[float, ...] = (0.3, 1.0, 3.0, 10.0, 30.0)
     asked: int = 8
+    rounds: int = 2
 
     def run(
         self, oracle: Decisions, spaces: Sequence[EditSpace], rng: np.random.Generator, row: int = 0
@@ -82,28 +87,37 @@ class SurrogateGradient:
         found = []
         for number, (space, own) in enumerate(zip(spaces, rng.spawn(len(spaces)), strict=True)):
             search = Search(oracle, space, row + number)
-            moves = space.neighbors(space.start)
-            if moves and not search.over:
-                search.ask(self._points(search, space, moves, own))
+            for _ in range(self.rounds):
+                here = space.start if search.best is None else search.best.edits
+                moves = space.neighbors(here)
+                if moves and not search.over:
+                    search.ask(self._points(search, here, moves, own))
             found.append(search.candidate())
         return found
 
-    def _points(self, search: Search, space: EditSpace, moves: list[Edits], rng: np.random.Generator) -> list[Edits]:
-        terms, features = search.terms, self.surrogate.features
-        edited = [space.apply(move) for move in moves]
-        start = features.transform([space.claim])
+    def _points(self, search: Search, here: Edits, moves: list[Edits], rng: np.random.Generator) -> list[Edits]:
+        terms, features, space = search.terms, self.surrogate.features, search.space
+        base, edited = space.apply(here), [space.apply(move) for move in moves]
+        fine = terms.lawful(space.claim, edited)
+        moves = [move for move, keeps in zip(moves, fine, strict=True) if keeps]
+        edited = [candidate for candidate, keeps in zip(edited, fine, strict=True) if keeps]
+        if not moves:
+            return []
+        start = features.transform([base])
         effects = torch.from_numpy(features.transform(edited) - start).float()
-        gain = terms.payments(edited) - terms.payments([space.claim])
+        gain = terms.payments(edited) - terms.payments([base])
         worth = torch.from_numpy(gain / max(1.0, float(np.abs(gain).max()))).float()
         origin = torch.from_numpy(start).float()
+        left = max(1, space.budget.k - space.cost(here))
         points: list[Edits] = []
         for price in self.prices:
             noise = torch.from_numpy(rng.random(len(moves))).float()
-            z = self._descend(origin, effects, worth, price, space.budget.k, noise)
-            # Rounding by chance explores beside the largest entries, as a rounded relaxation needs.
-            for _ in range(self.asked):
-                order = np.argsort(-(z.numpy() + rng.gumbel(scale=0.05, size=len(moves))), kind="stable")
-                points.append(_rounded(space, [moves[i] for i in order[: 4 * space.budget.k].tolist()]))
+            z = self._descend(origin, effects, worth, price, left, noise).numpy()
+            for number in range(self.asked):
+                chance = 0.0 if number < left else rng.gumbel(scale=0.4, size=len(moves))
+                order = np.argsort(-(z + chance), kind="stable")[: 4 * left].tolist()
+                most = number % left + 1
+                points.append(_rounded(space, here, [moves[i] for i in order], most))
         return points
 
     def _descend(
@@ -120,7 +134,7 @@ class SurrogateGradient:
         for _ in range(self.steps):
             point = z.clone().requires_grad_(True)
             value = objective(point)
-            if float(value) < lowest - 1e-6:
+            if float(value.detach()) < lowest - 1e-6:
                 best, lowest, since = z, float(value.detach()), 0
             elif (since := since + 1) >= 4:
                 z, previous, step, since = best, best, step / 2, 0
@@ -142,21 +156,23 @@ def _project(z: torch.Tensor, k: int) -> torch.Tensor:
     return (z - high).clamp(0, 1)
 
 
-def _rounded(space: EditSpace, moves: Sequence[Edits]) -> Edits:
-    """The first moves that fit together and into the budget, taken in order."""
-    here = space.start
+def _rounded(space: EditSpace, here: Edits, moves: Sequence[Edits], most: int) -> Edits:
+    """The first `most` moves from here that fit together and into the budget, taken in order."""
+    base, taken = here, 0
     for move in moves:
         fields = {(option.line, option.field) for option in here.lines}
-        if fields & {(option.line, option.field) for option in move.lines}:
+        if fields & {(option.line, option.field) for option in move.lines - base.lines}:
             continue
         merged = replace(
             here,
             dropped=here.dropped | move.dropped,
             added=here.added | move.added,
             lines=here.lines | move.lines,
-            first=move.first if move.first != space.codes[0] else here.first,
+            first=move.first if move.first != base.first else here.first,
         )
         merged = space.led(merged)
-        if space.holds(merged):
-            here = merged
+        if merged != here and space.holds(merged):
+            here, taken = merged, taken + 1
+            if taken == most:
+                break
     return here

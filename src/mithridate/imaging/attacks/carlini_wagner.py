@@ -10,12 +10,13 @@ from torch import Tensor
 from mithridate.attack import Examples
 from mithridate.budget import PixelBudget
 from mithridate.errors import UserError
-from mithridate.imaging.attacks.aim import payers
-from mithridate.imaging.attacks.losses import margin
+from mithridate.imaging.attacks.aim import likeliest_targets
+from mithridate.imaging.attacks.losses import margin, towards_class
+from mithridate.imaging.attacks.minimum_norm import nearest_class
 from mithridate.imaging.engine.best import Best
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
 from mithridate.imaging.engine.norms import each, length, norm_of
-from mithridate.imaging.engine.oracles import GradientOracle, gradient_cost, lanes_of
+from mithridate.imaging.engine.oracles import GradientOracle, affords, gradient_cost, lanes_of
 from mithridate.seeds import ExampleRandom
 
 EDGE = 1 - 1e-6
@@ -30,14 +31,15 @@ class CarliniWagner:
     learning_rate and weight: of Adam's first steps and of the first c, in units of the model linearized at the image:
     a step is so long as a part of the distance to its boundary, and c is so many times what makes the boundary its
     optimum.  In the paper both are absolute, so that an example almost on the boundary is overshot by its first step.
-    confidence: the margin, in logits, that counts as fooled.
+    confidence: the margin, in logits, that counts as fooled.  classes: as in MinimumNorm.
     """
 
     steps: int = 100
     searches: int = 9
-    learning_rate: float = 0.1
+    learning_rate: float = 0.5
     weight: float = 2.0
     confidence: float = 0.0
+    classes: int = 9
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W: the smallest change found, cut to the budget if it is larger.
@@ -48,10 +50,14 @@ class CarliniWagner:
             raise UserError("the attack of Carlini and Wagner needs a budget l2, not linf")
         best, goal = Best(examples.inputs), Goal(examples.labels)
         low, high = torch.zeros(len(examples)), torch.full((len(examples),), torch.inf)
-        rows, weight, rate = self._scales(oracle, examples)
+        rows, others = likeliest_targets(oracle, examples, self.classes)
+        if others.shape[1] == 0:
+            return best.candidates
+        target = nearest_class(oracle, examples, rows, others, "l2")
+        rows, weight, rate = self._scales(oracle, examples, target, rows)
         for _ in range(self.searches):
             reached = torch.zeros(len(examples), dtype=torch.bool)
-            walk(oracle, rows, _Descent(self, oracle, examples, goal, weight, rate, reached, best))
+            walk(oracle, rows, _Descent(self, oracle, examples, goal, target, weight, rate, reached, best))
             high = torch.where(reached, torch.minimum(high, weight), high)
             low = torch.where(reached, low, torch.maximum(low, weight))
             # Where nothing has been reached yet the linearized model may have put the boundary too near.
@@ -59,13 +65,16 @@ class CarliniWagner:
             weight, rate = torch.where(never, weight * 10, (low + high) / 2), torch.where(never, rate * 2, rate)
         return budget.project(best.candidates, examples.inputs)
 
-    def _scales(self, oracle: GradientOracle, examples: Examples) -> tuple[Tensor, Tensor, Tensor]:
-        """The rows that could pay for a gradient, and of every example its first c and Adam's learning rate in w."""
-        rows = payers(oracle, len(examples), gradient_cost(oracle))
+    def _scales(
+        self, oracle: GradientOracle, examples: Examples, target: Tensor, rows: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The rows that can pay for a gradient, and of every example its first c and Adam's learning rate in w."""
+        rows = rows[affords(oracle, rows, gradient_cost(oracle))]
         weight, rate = torch.ones(len(examples)), torch.full((len(examples),), self.learning_rate)
         for part in torch.split(rows, lanes_of(oracle)):
             x = examples.inputs[part]
-            _, value, gradient = oracle.loss_and_gradient(x, examples.labels[part], part, margin)
+            pairs = torch.stack([examples.labels[part], target[part]], 1)
+            _, value, gradient = oracle.loss_and_gradient(x, pairs, part, towards_class)
             slope = length(gradient, "l2")
             lacking = (self.confidence - value.double()).clamp_min(0)
             # No farther than across the whole range: a slope of almost nothing says little about the distance.
@@ -84,6 +93,7 @@ class _Lane(Lanes):
     second: Tensor
     shortest: Tensor
     candidate: Tensor
+    found: Tensor
     age: Tensor
 
 
@@ -93,6 +103,7 @@ class _Descent:
     oracle: GradientOracle
     examples: Examples
     goal: Goal
+    target: Tensor
     weight: Tensor
     rate: Tensor
     reached: Tensor
@@ -107,12 +118,14 @@ class _Descent:
         w = torch.atanh((2 * x - 1) * EDGE)
         far = torch.full((len(rows),), torch.inf, dtype=torch.float64)
         age = torch.zeros(len(rows), dtype=torch.int64)
-        return _Lane(w, torch.zeros_like(w), torch.zeros_like(w), far, x, age)
+        return _Lane(w, torch.zeros_like(w), torch.zeros_like(w), far, x, self.target[rows], age)
 
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
         attack, origin, tanh = self.attack, self.examples.inputs[rows], torch.tanh(lanes.w)
         x = (tanh + 1) / 2
-        logits, value, gradient = self.oracle.loss_and_gradient(x, self.goal.aim[rows], rows, margin)
+        pairs = torch.stack([self.goal.aim[rows], self.target[rows]], 1)
+        logits, _, gradient = self.oracle.loss_and_gradient(x, pairs, rows, towards_class)
+        value = margin(logits, pairs[:, 0])
         size = length(x - origin, "l2")
         shorter = self.goal.reached(logits, rows) & (value >= attack.confidence) & (size < lanes.shortest)
         lacking = (value <= attack.confidence).to(x.dtype)
@@ -122,8 +135,8 @@ class _Descent:
         first = 0.9 * lanes.first + 0.1 * slope
         second = 0.999 * lanes.second + 0.001 * slope.square()
         corrected = first / each(1 - 0.9**age), second / each(1 - 0.999**age)
-        # Falling to a tenth: coarse steps find the way, fine ones the distance.
-        rate = self.rate[rows] * (1 - 0.9 * lanes.age / attack.steps)
+        # Falling to a fiftieth: coarse steps find the way, fine ones the distance.
+        rate = self.rate[rows] * (1 - 0.98 * lanes.age / attack.steps)
         w = lanes.w - each(rate) * corrected[0] / (corrected[1].sqrt() + 1e-12)
         lanes = replace(
             lanes,
@@ -132,6 +145,7 @@ class _Descent:
             second=second,
             shortest=torch.where(shorter, size, lanes.shortest),
             candidate=torch.where(each(shorter), x, lanes.candidate),
+            found=torch.where(shorter, logits.argmax(1), lanes.found),
             age=age,
         )
         return lanes, age >= attack.steps
@@ -139,5 +153,7 @@ class _Descent:
     def leave(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
         stands = self.goal.confirmed(self.oracle, lanes.candidate, rows, torch.isfinite(lanes.shortest))
         self.reached[rows] = stands
+        # The next search sets out for the class in which the nearest change of this one lay.
+        self.target[rows] = lanes.found
         self.best.offer(rows, lanes.candidate, -lanes.shortest, stands)
         return lanes, torch.zeros_like(stands)

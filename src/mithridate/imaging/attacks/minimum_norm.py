@@ -11,7 +11,7 @@ from torch import Tensor
 from mithridate.attack import Examples
 from mithridate.budget import PixelBudget
 from mithridate.imaging.attacks.aim import likeliest_targets
-from mithridate.imaging.attacks.losses import towards_class
+from mithridate.imaging.attacks.losses import likeliest_others, towards_class
 from mithridate.imaging.engine.best import Best
 from mithridate.imaging.engine.hyperplane import nearest_step
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
@@ -132,10 +132,12 @@ class _Search:
         pace = self.attack.step * width * radius * part.clamp_min(0.01)
         ahead = lanes.step + each(pace.to(x.dtype)) * _unit(gradient)
         ahead = (origin + into_ball(ahead, radius, self.norm)).clamp(0, 1) - origin
+        # A boundary that looked near and is not reached after a quarter of the way is given up for the likeliest class.
+        lost, runner_up = ~ever & (4 * lanes.age >= self.attack.steps), likeliest_others(logits, pairs[:, 0], 1)[:, 0]
         lanes = replace(
             lanes,
             step=ahead,
-            target=torch.where(shorter, logits.argmax(1), lanes.target),
+            target=torch.where(shorter, logits.argmax(1), torch.where(lost, runner_up, lanes.target)),
             radius=radius,
             shortest=shortest,
             candidate=candidate,

@@ -40,9 +40,13 @@ class Scout(Gradients):
     ) -> None:
         super().__init__(model, examples, limit)
         self._copy = copy
-        self.kernel_batch = kernel_batch
+        self._kernel_batch = kernel_batch
         self.denied = torch.zeros(examples, dtype=torch.bool)
         self._asked: dict[int, tuple[Tensor, Tensor]] = {}
+
+    @property
+    def kernel_batch(self) -> int:
+        return self._kernel_batch
 
     def deny(self, rows: Tensor) -> None:
         """Hear that the copy claimed a success of these examples that the model itself does not confirm."""
