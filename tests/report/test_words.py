@@ -60,6 +60,8 @@ def test_one_point_is_singular() -> None:
         ({"kind": "l2", "epsilon": 2.0}, 2.0, "a Euclidean length of at most 2 over all pixels in [0, 1]"),
         ({"kind": "patch"}, 0.4, "patch of size 0.4"),
         ({}, 0.4, "budget of size 0.4"),
+        ({"kind": "patch", "area": 0.05}, 0.05, "a patch on at most 5% of the image"),
+        ({"kind": "rotation+translation", "pixels": 3}, 30.0, "at most 30 degrees and 3 pixels either way"),
     ],
 )
 def test_a_dose_in_words(budget: dict[str, object], size: float, text: str) -> None:

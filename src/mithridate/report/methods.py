@@ -20,6 +20,23 @@ ATTACKS = {
     "pgd": "Projected gradient descent (Madry et al. 2018): many small steps, each in the direction that harms the "
     "model most, each cut back into the budget.",
     "fgsm": "Fast gradient sign method (Goodfellow et al. 2015): one step of full size.",
+    "transfer": "Transfer with momentum (Dong et al. 2018) and input diversity (Xie et al. 2019): steps on a surrogate "
+    "that are meant to carry over to other models.",
+    "apgd": "Auto-PGD (Croce and Hein 2020): projected gradient descent that halves its steps when they stop helping.",
+    "apgd-targeted": "Auto-PGD towards each of the likeliest wrong classes in turn (Croce and Hein 2020).",
+    "fab": "Fast adaptive boundary attack (Croce and Hein 2020): the nearest point where the answer changes.",
+    "deepfool": "DeepFool (Moosavi-Dezfooli et al. 2016): step by step over the linearized model's boundary.",
+    "minimum-norm": "Fast minimum-norm attack (Pintor et al. 2021): the smallest change, in a shrinking ball.",
+    "carlini-wagner": "Carlini and Wagner (2017): the smallest Euclidean change that fools, weighed against success.",
+    "standard-ensemble": "AutoAttack's standard ensemble (Croce and Hein 2020): four attacks, each on the images that "
+    "withstood the ones before.",
+    "square": "Square (Andriushchenko et al. 2020): random squares, kept when the scores get worse.",
+    "finite-differences": "Finite differences, as ZOO (Chen et al. 2017): gradients estimated from scores alone.",
+    "hop-skip-jump": "HopSkipJump (Chen et al. 2020): walks along the boundary, asking for decisions alone.",
+    "boundary": "Boundary attack (Brendel et al. 2018): a random walk along the boundary, asking for decisions alone.",
+    "motion": "Rotation and translation to the worst place of a grid or of random tries (Engstrom et al. 2019).",
+    "universal": "Universal perturbation (Moosavi-Dezfooli et al. 2017): one change for all images.",
+    "patch": "Adversarial patch (Brown et al. 2017): a visible sticker, trained on other images to work anywhere.",
     "noise": "Random noise of the attack's own size: the control. What noise does not do, a computed change does.",
     "rotation": "Rotation to the angle that the model likes least (Engstrom et al. 2019), among evenly spaced angles.",
 }

@@ -72,6 +72,10 @@ def dose(budget: dict[str, Any], size: float) -> str:
         return f"a Euclidean length of at most {size:g} over all pixels in [0, 1]"
     if kind == "rotation":
         return f"at most {size:g} degrees either way"
+    if kind == "rotation+translation":
+        return f"at most {size:g} degrees and {budget.get('pixels', 0):g} pixels either way"
+    if kind == "patch":
+        return f"a patch on at most {100 * size:.3g}% of the image"
     if kind == "none":
         return "no change"
     return f"{kind or 'budget'} of size {size:g}"

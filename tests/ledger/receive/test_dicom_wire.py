@@ -174,4 +174,5 @@ def test_no_thread_and_no_file_is_left_of_associations_that_ended(receiver: Star
         store(port, image())
     wait_for(lambda: running.associations == 0 and threading.active_count() <= before[1])
     gc.collect()
-    assert len(list(Path("/proc/self/fd").iterdir())) <= before[0] + 1
+    # The thread that writes tiles may just have a file open.
+    wait_for(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before[0])
