@@ -58,7 +58,7 @@ def test_one_point_is_singular() -> None:
         ({"kind": "linf", "epsilon": 8 / 255}, 8 / 255, "at most 8 of 255 gray levels at any pixel"),
         ({"kind": "rotation", "degrees": 30.0}, 30.0, "at most 30 degrees either way"),
         ({"kind": "l2", "epsilon": 2.0}, 2.0, "a Euclidean length of at most 2 over all pixels in [0, 1]"),
-        ({"kind": "patch"}, 0.4, "patch of size 0.4"),
+        ({"kind": "ring"}, 0.4, "ring of size 0.4"),
         ({}, 0.4, "budget of size 0.4"),
         ({"kind": "patch", "area": 0.05}, 0.05, "a patch on at most 5% of the image"),
         ({"kind": "rotation+translation", "pixels": 3}, 30.0, "at most 30 degrees and 3 pixels either way"),
