@@ -8,6 +8,7 @@ import platform
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from itertools import groupby
 from pathlib import Path
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -60,20 +61,30 @@ def _page(rows: list[dict[str, object]]) -> str:
     lines = [
         "# Benchmarks",
         "",
-        "Written by the commands in the last column; the same figures are in `benchmarks.json`. Machines are shared",
-        "and noisy: a ratio was measured in one run, both sides on the same machine.",
-        "",
-        "| what | value | target | met | machine, date | command |",
-        "|---|---|---|---|---|---|",
+        "Each section is written by its command; the same figures are in `benchmarks.json`. Machines are shared and",
+        "noisy: a ratio was measured in one run, both sides on the same machine. A bold no is a target that was missed.",
     ]
-    for row in rows:
-        known = {key: row[key] for key in ("name", "value", "target", "unit", "higher_is_better", "command")}
-        item = Measurement(**known)  # type: ignore[arg-type]
-        sign = ">=" if item.higher_is_better else "<="
-        target = "" if item.target is None else f"{sign} {item.target:g}"
-        met = {None: "", True: "yes", False: "**no**"}[item.met]
-        lines.append(
-            f"| {item.name} | {item.value:.4g} {item.unit} | {target} | {met} | {row['machine']}, {row['date']} "
-            f"| `{item.command}` |"
-        )
+    for command, group in groupby(rows, key=lambda row: str(row["command"])):
+        lines += [
+            "",
+            f"## {command}",
+            "",
+            "| what | value | target | met | machine, date |",
+            "|---|---|---|---|---|",
+        ]
+        for row in group:
+            known = {key: row[key] for key in ("name", "value", "target", "unit", "higher_is_better", "command")}
+            item = Measurement(**known)  # type: ignore[arg-type]
+            sign = ">=" if item.higher_is_better else "<="
+            target = "" if item.target is None else f"{sign} {item.target:g}"
+            met = {None: "", True: "yes", False: "**no**"}[item.met]
+            lines.append(
+                f"| {item.name} | {_number(item.value)} {item.unit} | {target} | {met} "
+                f"| {row['machine']}, {row['date']} |"
+            )
     return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> str:
+    """Four digits, without an exponent where there is no need for one."""
+    return f"{value:,.0f}" if 1000 <= abs(value) < 1e9 else f"{value:.4g}"
