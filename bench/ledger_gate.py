@@ -35,7 +35,7 @@ from mithridate.ledger.gate.pixels import read_frames
 from mithridate.ledger.gate.preprocessing import tensor_hash
 from mithridate.ledger.log import Ledger
 
-COMMAND = "python bench/ledger_gate.py"
+COMMAND = "make bench-ledger"
 TARGET = 1.5
 SIZES = {"39 KB": (128, 150), "0.5 MB": (512, 100), "8.4 MB": (2048, 12)}
 """Sides of the images, and how many are seen of each kind."""

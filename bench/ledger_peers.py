@@ -33,7 +33,7 @@ PAGE = Path(__file__).resolve().parents[1] / "docs" / "ledger-peers.md"
 C2PA = "c2pa-health-imaging"
 C2PA_VERSION = "0.0.1"
 PYTHON_VARIABLE = "MITHRIDATE_C2PA_PYTHON"
-COMMAND = "python bench/ledger_peers.py"
+COMMAND = "make bench-ledger"
 
 Edit = Callable[[Dataset], object]
 

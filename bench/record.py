@@ -62,7 +62,7 @@ def _page(rows: list[dict[str, object]]) -> str:
         "# Benchmarks",
         "",
         "Each section is written by its command; the same figures are in `benchmarks.json`. Machines are shared and",
-        "noisy: a ratio was measured in one run, both sides on the same machine. A bold no is a target that was missed.",
+        "noisy: a ratio was measured in one run, both sides on the same machine. A bold no: a target was missed.",
     ]
     for command, group in groupby(rows, key=lambda row: str(row["command"])):
         lines += [
