@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,21 +14,6 @@ from mithridate.ledger.fingerprint import Verdict
 from mithridate.ledger.investigate import Case, investigate
 from mithridate.ledger.note_keys import VerifierKey
 from mithridate.report.investigation import write_investigation
-
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    executable = str(CHROMIUM) if CHROMIUM.exists() else shutil.which("chromium") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield found
-        found.close()
 
 
 @pytest.fixture(scope="module")
@@ -45,22 +29,8 @@ def case(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def page(browser: Any, case: Path) -> Iterator[Any]:
-    """The open page; whatever it complains about or asks the network for fails the test."""
-    faults: list[str] = []
-    address = (case / "report.html").as_uri()
-    opened = browser.new_page(viewport={"width": 1400, "height": 900}, accept_downloads=True)
-    opened.on("console", lambda message: faults.append(message.text))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("request", lambda request: faults.append(request.url) if not _inside(request.url, address) else None)
-    opened.goto(address)
-    yield opened
-    opened.close()
-    assert not faults, faults
-
-
-def _inside(url: str, address: str) -> bool:
-    return url.startswith("data:") or url.split("#")[0] == address
+def address(case: Path) -> str:
+    return (case / "report.html").as_uri()
 
 
 def test_every_altered_image_stands_beside_the_captured_one(page: Any) -> None:

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,21 +10,6 @@ from mithridate.report.html import render
 from mithridate.report.study import read_study
 from report.runs import build
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-CHROMIUM = Path("/usr/bin/chromium")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    executable = str(CHROMIUM) if CHROMIUM.exists() else shutil.which("chromium") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.skip("no Chromium on this machine")
-    with playwright.sync_playwright() as play:
-        found = play.chromium.launch(executable_path=executable, args=ARGUMENTS)
-        yield found
-        found.close()
-
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> str:
@@ -35,24 +17,6 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
     page = folder / "report.html"
     page.write_text(render(read_study(folder)), encoding="utf-8")
     return page.as_uri()
-
-
-@pytest.fixture
-def page(browser: Any, address: str) -> Iterator[Any]:
-    """The open page; whatever it complains about or asks the network for fails the test."""
-    faults: list[str] = []
-    opened = browser.new_page(viewport={"width": 1400, "height": 900})
-    opened.on("console", lambda message: faults.append(message.text))
-    opened.on("pageerror", lambda error: faults.append(str(error)))
-    opened.on("request", lambda request: faults.append(request.url) if not _inside(request.url, address) else None)
-    opened.goto(address)
-    yield opened
-    opened.close()
-    assert not faults, faults
-
-
-def _inside(url: str, address: str) -> bool:
-    return url.startswith("data:") or url.split("#")[0] == address
 
 
 def shown(page: Any, reel: int, film: int) -> dict[str, str]:

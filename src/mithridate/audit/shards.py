@@ -12,7 +12,7 @@ import torch
 
 from mithridate import __version__
 from mithridate.attack import Examples
-from mithridate.audit.attacking import attack_examples, oracle_of
+from mithridate.audit.attacking import attack_examples
 from mithridate.audit.findings import judge
 from mithridate.audit.jobs import Job, cell_name, fingerprint
 from mithridate.audit.subject import Subject
@@ -20,8 +20,6 @@ from mithridate.audit.training import training_subject
 from mithridate.errors import MithridateError
 from mithridate.files import replace_file
 from mithridate.models.state import stamp
-
-__all__ = ["fingerprint", "make_shard", "oracle_of", "shard_name"]
 
 
 def shard_name(job: Job, subject: Subject) -> str:

@@ -176,3 +176,4 @@ def test_no_thread_and_no_file_is_left_of_associations_that_ended(receiver: Star
     gc.collect()
     # The thread that writes tiles may just have a file open.
     wait_for(lambda: len(list(Path("/proc/self/fd").iterdir())) <= before[0])
+    assert threading.active_count() <= before[1]

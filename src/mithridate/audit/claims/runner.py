@@ -27,7 +27,7 @@ from mithridate.audit.claims.summary import condition, defense_result
 from mithridate.audit.claims.work import Cell, Job, cells, make_shard
 from mithridate.audit.executors import run_inline, run_processes
 from mithridate.audit.folder import read_json, write_json
-from mithridate.audit.shards import fingerprint
+from mithridate.audit.jobs import fingerprint
 from mithridate.claims.outside import OutsideDetector
 from mithridate.errors import UserError
 from mithridate.files import replace_text

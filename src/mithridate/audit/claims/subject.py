@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from mithridate.audit.claims.models import CallableModel, EstimatorModel, HttpModelPlan
 from mithridate.audit.claims.plan import ClaimsPlan, FileData
-from mithridate.audit.shards import fingerprint
+from mithridate.audit.jobs import fingerprint
 from mithridate.claims.attacks.oracle import Decider
 from mithridate.claims.attacks.proposals import Proposals
 from mithridate.claims.attacks.surrogate import Surrogate

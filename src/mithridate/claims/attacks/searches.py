@@ -6,6 +6,7 @@ on the generator and on nothing else.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
@@ -19,7 +20,7 @@ from mithridate.claims.claim import Claim
 from mithridate.errors import UserError
 
 
-class _Searching:
+class _Searching(ABC):
     """Runs `_search` over each space: one search a claim."""
 
     def run(
@@ -33,8 +34,9 @@ class _Searching:
             found.append(search.candidate())
         return found
 
+    @abstractmethod
     def _search(self, search: Search, rng: np.random.Generator) -> None:
-        raise NotImplementedError
+        """Ask about edits of one claim; the search keeps the best."""
 
 
 @dataclass(frozen=True)
