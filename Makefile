@@ -42,7 +42,7 @@ zoo: $(VENV)/real.installed
 bench-imaging: $(VENV)/test.installed
 	$(BIN)/python bench/imaging.py --nih-table "$$(sh tools/nih-table $(VENV))"
 
-bench-attacks: $(VENV)/test.installed
+bench-attacks: $(VENV)/test.installed $(PEERS)/installed
 	$(BIN)/python bench/attacks.py
 
 bench-ledger: $(VENV)/test.installed

@@ -1,39 +1,28 @@
 """`make bench-attacks`: the attack engine beside torchattacks, Foolbox and ART, on the same models and images.
 
-The peers live in a virtual environment of their own (they pin other versions); this script makes it, starts itself
-again inside it, and runs every contender in a fresh process, one after the other.  A section is written down as soon as
-it is measured; a run that was stopped goes on with the contender that it stopped at.
+The peers live in the environment of `make test-extras` (they pin other versions); this script starts itself again
+inside it, and runs every contender in a fresh process, one after the other.  A section is written down as soon as it is
+measured; a run that was stopped goes on with the contender that it stopped at.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-PACKAGES = (
-    "torch==2.14.1",
-    "torchvision==0.29.1",
-    "torchattacks==3.5.1",
-    "foolbox==3.3.4",
-    "adversarial-robustness-toolbox==1.20.1",
-    "packaging",  # ART asks for it and does not say so
-    "monai==1.6.1",
-)
 SECTIONS = ("pgd", "ensemble", "sweep", "strength")
 
 
 def inside(folder: Path) -> None:
-    """Start again inside the peers' environment, which is made first if there is none."""
+    """Start again inside the peers' environment."""
     python = folder / "bin" / "python"
     if Path(sys.prefix).resolve() == folder.resolve():
         return
     if not python.exists():
-        subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
+        sys.exit(f"{folder} holds no Python: `make bench-attacks` makes it")
     environment = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT / "bench")])}
     os.execve(python, [str(python), str(Path(__file__).resolve()), *sys.argv[1:]], environment)
 
@@ -43,7 +32,7 @@ def main() -> None:
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "runs" / "bench-attacks", help="models and unfinished measurements"
     )
-    parser.add_argument("--peers", type=Path, help="the peers' environment (default: peers in --folder)")
+    parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="the peers' environment")
     parser.add_argument("--images", type=int, default=16, help="images of ResNet-50 at 224 px")
     parser.add_argument("--digits", type=int, default=128, help="images of the network with ten classes")
     parser.add_argument("--strength-images", type=int, default=64, help="images of each of the six models, at most 96")
@@ -53,7 +42,7 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="kernel threads of every contender")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="some sections only")
     arguments = parser.parse_args()
-    peers = arguments.peers or arguments.folder / "peers"
+    peers = arguments.peers
     if {"strength", "sweep"} & set(arguments.only) and Path(sys.prefix).resolve() != peers.resolve():
         from attack_models import prepare
 
