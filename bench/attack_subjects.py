@@ -72,8 +72,9 @@ def _kept(file: Path, count: int) -> Subject:
 
     held = torch.load(file, weights_only=True)
     normalization = Normalization(*(tuple(part) for part in held["normalization"]))
+    classes = held["classes"]
     module = build(
-        held["architecture"], channels=held["channels"], head=held["head"], normalization=normalization
+        held["architecture"], channels=held["channels"], classes=classes, head=held["head"], normalization=normalization
     ).eval()
     module.load_state_dict(held["state"])
-    return Subject(module, held["images"][:count], held["labels"][:count], 2, held["epsilon"])
+    return Subject(module, held["images"][:count], held["labels"][:count], classes, held["epsilon"])

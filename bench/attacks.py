@@ -34,16 +34,17 @@ def main() -> None:
     )
     parser.add_argument("--peers", type=Path, default=ROOT / ".venv-peers", help="the peers' environment")
     parser.add_argument("--images", type=int, default=16, help="images of ResNet-50 at 224 px")
+    parser.add_argument("--graded", type=int, default=64, help="images of the network with five classes, at most 80")
     parser.add_argument("--digits", type=int, default=128, help="images of the network with ten classes")
     parser.add_argument("--strength-images", type=int, default=64, help="images of each of the six models, at most 96")
     parser.add_argument("--steps", type=int, default=20, help="steps of PGD")
     parser.add_argument("--ensemble-steps", type=int, default=100, help="steps of each attack of the ensemble")
-    parser.add_argument("--strength-steps", type=int, default=40, help="steps of each attack on the six models")
+    parser.add_argument("--strength-steps", type=int, default=100, help="steps of each attack on the six models")
     parser.add_argument("--threads", type=int, default=os.cpu_count(), help="kernel threads of every contender")
     parser.add_argument("--only", nargs="+", choices=SECTIONS, default=SECTIONS, help="some sections only")
     arguments = parser.parse_args()
     peers = arguments.peers
-    if {"strength", "sweep"} & set(arguments.only) and Path(sys.prefix).resolve() != peers.resolve():
+    if {"ensemble", "strength", "sweep"} & set(arguments.only) and Path(sys.prefix).resolve() != peers.resolve():
         from attack_models import prepare
 
         prepare(arguments.folder)

@@ -130,3 +130,28 @@ def test_a_success_that_the_model_has_confirmed_is_not_asked_about_again() -> No
     candidates, _ = run_scouted(attack, model, TorchModel(own), data, Linf(0.3), rng(data))
     assert Counting.asked == len(data)
     assert all(fooled(model, candidates, data))
+
+
+def test_what_lies_outside_the_budget_gives_no_doubt_about_who_holds_out() -> None:
+    """FAB's smallest change sits on the copy's boundary, which is never quite the model's own: where it is larger than
+    the budget, that is no reason to attack the example again."""
+
+    class Counting(TorchModel):
+        gradients = 0
+
+        def logits_and_gradient(self, inputs: Tensor, labels: Tensor, loss: Any) -> tuple[Tensor, Tensor, Tensor]:
+            Counting.gradients += len(inputs)
+            return super().logits_and_gradient(inputs, labels, loss)
+
+        def with_batch(self, kernel_batch: int) -> TorchModel:
+            return self
+
+    own = Linear(2, 4).eval()
+    model = Counting(own)
+    whole = examples(model, 24)
+    data = some(whole, (whole.labels == 1).nonzero().flatten().tolist())
+    copy = TorchModel(Credulous(own, 0.01).eval())
+    candidates, scout = run_scouted(FAB(25, inside_is_enough=True), model, copy, data, Linf(1e-4), rng(data))
+    assert not any(fooled(model, candidates, data))
+    assert not bool(scout.denied.any())
+    assert Counting.gradients == 0

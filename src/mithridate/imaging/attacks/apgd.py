@@ -14,12 +14,14 @@ from mithridate.imaging.attacks.aim import likeliest_targets
 from mithridate.imaging.attacks.losses import (
     LOSSES,
     LossName,
+    margin,
     targeted_difference_of_logits_ratio,
 )
 from mithridate.imaging.engine.best import Best
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
 from mithridate.imaging.engine.norms import each
 from mithridate.imaging.engine.oracles import GradientOracle, gradient_cost
+from mithridate.imaging.engine.outlook import Outlook
 from mithridate.oracle import Loss
 from mithridate.seeds import ExampleRandom
 
@@ -35,21 +37,23 @@ class APGD:
 
     steps: gradient evaluations of each start.  loss: "cross-entropy" (APGD-CE), "dlr" (APGD-DLR) or "margin".
     restarts: independent random starts for examples that are not fooled yet.  An example leaves as soon as it is
-    fooled.
+    fooled, and with `discard_hopeless` as soon as its progress rules success out (see `engine.outlook`).
     """
 
     steps: int = 100
     loss: LossName = "cross-entropy"
     restarts: int = 1
+    discard_hopeless: bool = False
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W."""
         best, goal = Best(examples.inputs), Goal(examples.labels)
         pending = torch.arange(len(examples))
+        outlook = Outlook(self.steps, self.discard_hopeless)
         for _ in range(self.restarts):
-            ascent = _Ascent(oracle, examples, examples.labels, budget, rng, goal, LOSSES[self.loss], self.steps, best)
+            ascent = _Ascent(oracle, examples, examples.labels, budget, rng, goal, LOSSES[self.loss], outlook, best)
             walk(oracle, pending, ascent)
-            pending = pending[~best.hit[pending]]
+            pending = pending[~best.hit[pending] & ~best.hopeless[pending]]
         return best.candidates
 
 
@@ -58,24 +62,22 @@ class TargetedAPGD:
     """APGD towards each of the likeliest wrong classes in turn, with the targeted DLR loss (APGD-T).
 
     classes: how many target classes an example that holds out is pulled to, at most; the classes that its clean image
-    is likeliest to be taken for come first.  Success is any wrong class.
+    is likeliest to be taken for come first.  Success is any wrong class.  discard_hopeless: as for `APGD`, by target.
     """
 
     steps: int = 100
     classes: int = 9
+    discard_hopeless: bool = False
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W."""
         best, goal = Best(examples.inputs), Goal(examples.labels)
         rows, targets = likeliest_targets(oracle, examples, self.classes)
+        outlook, loss = Outlook(self.steps, self.discard_hopeless), targeted_difference_of_logits_ratio
         for rank in range(targets.shape[1]):
             pairs = torch.stack([examples.labels, targets[:, rank]], 1)
-            loss = targeted_difference_of_logits_ratio
-            walk(
-                oracle,
-                rows[~best.hit[rows]],
-                _Ascent(oracle, examples, pairs, budget, rng, goal, loss, self.steps, best),
-            )
+            ascent = _Ascent(oracle, examples, pairs, budget, rng, goal, loss, outlook, best)
+            walk(oracle, rows[~best.hit[rows]], ascent)
         return best.candidates
 
 
@@ -106,6 +108,8 @@ class _Lane(Lanes):
     age: Tensor
     fooled: Tensor
     candidate: Tensor
+    closest: Tensor
+    noted: Tensor
 
 
 @dataclass(frozen=True)
@@ -119,8 +123,12 @@ class _Ascent:
     rng: ExampleRandom
     goal: Goal
     loss: Loss
-    steps: int
+    outlook: Outlook
     best: Best
+
+    @property
+    def steps(self) -> int:
+        return self.outlook.effort
 
     @property
     def cost(self) -> int:
@@ -144,12 +152,15 @@ class _Ascent:
             age=zero,
             fooled=no,
             candidate=x,
+            closest=none,
+            noted=none,
         )
 
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
         logits, value, gradient = self.oracle.loss_and_gradient(lanes.x, self.aim[rows], rows, self.loss)
         fooled = self.goal.reached(logits, rows)
         higher = value > lanes.top_value
+        closest = torch.maximum(lanes.closest, margin(logits, self.examples.labels[rows]))
         lanes = replace(
             lanes,
             # The first value starts the counting and is no gain.
@@ -160,6 +171,8 @@ class _Ascent:
             last_value=value,
             candidate=torch.where(each(fooled | (higher & ~lanes.fooled)), lanes.x, lanes.candidate),
             fooled=lanes.fooled | fooled,
+            closest=closest,
+            noted=self.outlook.note(lanes.age + 1, closest, lanes.noted),
         )
         halved = self._halve(lanes)
         x = torch.where(each(halved), lanes.top, lanes.x)
@@ -169,7 +182,9 @@ class _Ascent:
         alpha = each(torch.where(lanes.age == 0, 1.0, MOMENTUM))
         blend = x + alpha * (ahead - x) + (1 - alpha) * (x - lanes.before)
         lanes = replace(lanes, before=x, x=self.budget.project(blend, origin), age=lanes.age + 1)
-        return lanes, lanes.fooled | (lanes.age >= self.steps)
+        hopeless = self.outlook.hopeless(lanes.age, lanes.closest, lanes.noted) & ~lanes.fooled
+        self.best.hopeless[rows[hopeless]] = True
+        return lanes, lanes.fooled | hopeless | (lanes.age >= self.steps)
 
     def _halve(self, lanes: _Lane) -> Tensor:
         """Halve the step, in place, of lanes at a checkpoint that gained too rarely, or nothing since the last one at

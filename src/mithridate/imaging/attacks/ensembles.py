@@ -48,12 +48,14 @@ class StandardEnsemble:
     """AutoAttack's standard version (Croce and Hein, ICML 2020) in the published order: APGD on the cross-entropy,
     targeted APGD on the DLR, targeted FAB, square.
 
-    With two classes the DLR is the margin and there is one target class.
+    With two classes the DLR is the margin and there is one target class.  discard_hopeless, which is not in the paper:
+    each attack leaves an example as soon as its progress there rules success out (see `engine.outlook`).
     """
 
     steps: int = 100
     classes: int = 9
     queries: int = 5000
+    discard_hopeless: bool = False
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
@@ -61,29 +63,33 @@ class StandardEnsemble:
 
     @property
     def parts(self) -> tuple[Any, ...]:
+        discard = self.discard_hopeless
         return (
-            APGD(self.steps, "cross-entropy"),
-            TargetedAPGD(self.steps, self.classes),
-            FAB(self.steps, self.classes, inside_is_enough=True),
-            Square(self.queries),
+            APGD(self.steps, "cross-entropy", discard_hopeless=discard),
+            TargetedAPGD(self.steps, self.classes, discard),
+            FAB(self.steps, self.classes, inside_is_enough=True, discard_hopeless=discard),
+            Square(self.queries, discard_hopeless=discard),
         )
 
 
 @dataclass(frozen=True)
 class CheapToDear:
-    """The standard ensemble's four behind cheaper attacks: most examples fall to one step, or to a few.
+    """The standard ensemble's four behind cheaper attacks, and each effort where it has a chance.
 
-    An attack is worth its place when it takes fewer evaluations from the examples that it fools than it costs those
-    that hold out: FGSM costs them 1, PGD `quick`, against the ensemble's thousands.
+    Most examples fall to one step, or to a few: FGSM costs those that hold out 1 evaluation, PGD `quick`, against the
+    ensemble's thousands.  What holds out then is left alone as soon as its progress rules success out (see
+    `engine.outlook`), and a part of what that saves goes to `restarts` of APGD for the others.
     """
 
     steps: int = 100
     classes: int = 9
     queries: int = 5000
     quick: int = 10
+    restarts: int = 3
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
         cheap = (FGSM("margin"), PGD(self.quick, every_step=False))
-        dear = StandardEnsemble(self.steps, self.classes, self.queries).parts
-        return Ensemble(cheap + dear).run(oracle, examples, budget, rng)
+        again = APGD(self.steps, "margin", self.restarts, discard_hopeless=True)
+        dear = StandardEnsemble(self.steps, self.classes, self.queries, discard_hopeless=True).parts
+        return Ensemble((*cheap, again, *dear)).run(oracle, examples, budget, rng)

@@ -16,6 +16,7 @@ from mithridate.imaging.engine.hyperplane import nearest_step
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
 from mithridate.imaging.engine.norms import Norm, each, length, norm_of
 from mithridate.imaging.engine.oracles import GradientOracle, gradient_cost
+from mithridate.imaging.engine.outlook import Outlook
 from mithridate.seeds import ExampleRandom
 
 MOST_BIAS = 0.1
@@ -32,13 +33,15 @@ class FAB:
 
     steps: gradient evaluations a target class and start.  classes: target classes at most.  restarts: starts a class,
     the first at the original.  inside_is_enough: an example leaves as soon as a fooling change lies inside the budget
-    (as in an ensemble); otherwise the search for smaller ones goes on to the last step.
+    (as in an ensemble); otherwise the search for smaller ones goes on to the last step.  discard_hopeless: the search
+    towards a class ends as soon as its progress rules out that it comes inside (see `engine.outlook`).
     """
 
     steps: int = 100
     classes: int = 9
     restarts: int = 1
     inside_is_enough: bool = False
+    discard_hopeless: bool = False
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W: the smallest change found, cut to the budget if it is larger.
@@ -64,6 +67,7 @@ class _Lane(Lanes):
     age: Tensor
     shortest: Tensor
     candidate: Tensor
+    noted: Tensor
 
 
 @dataclass(frozen=True)
@@ -83,6 +87,10 @@ class _Search:
         return Goal(self.examples.labels)
 
     @property
+    def outlook(self) -> Outlook:
+        return Outlook(self.attack.steps, self.attack.discard_hopeless)
+
+    @property
     def cost(self) -> int:
         return gradient_cost(self.oracle)
 
@@ -95,7 +103,8 @@ class _Search:
             jump = self.budget.sample(origin, rows, self.rng) - origin
             x = origin + jump * each((reach / self.budget.size).nan_to_num(0.0) / 2).to(origin.dtype)
         far = torch.full((len(rows),), torch.inf, dtype=torch.float64)
-        return _Lane(x=x, age=torch.zeros(len(rows), dtype=torch.int64), shortest=far, candidate=origin)
+        age = torch.zeros(len(rows), dtype=torch.int64)
+        return _Lane(x=x, age=age, shortest=far, candidate=origin, noted=-far)
 
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
         origin, x = self.examples.inputs[rows], lanes.x
@@ -112,21 +121,25 @@ class _Search:
         a, b = length(forward, self.norm), length(from_origin, self.norm)
         bias = each((a / (a + b).clamp_min(1e-300)).clamp_max(MOST_BIAS).to(x.dtype))
         ahead = (1 - bias) * (here + OVERSHOOT * forward) + bias * (origin + OVERSHOOT * from_origin)
+        shortest, age = torch.where(shorter, size, lanes.shortest), lanes.age + 1
+        short_of = self.budget.size - shortest
         lanes = replace(
             lanes,
             x=ahead.clamp(0, 1),
-            age=lanes.age + 1,
-            shortest=torch.where(shorter, size, lanes.shortest),
+            age=age,
+            shortest=shortest,
             candidate=torch.where(each(shorter), x, lanes.candidate),
+            noted=self.outlook.note(age, short_of, lanes.noted),
         )
-        through = lanes.age >= self.attack.steps
+        through = (age >= self.attack.steps) | self.outlook.hopeless(age, short_of, lanes.noted)
         if self.attack.inside_is_enough:
             through |= lanes.shortest <= self.budget.size
         return lanes, through
 
     def leave(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
-        found = torch.isfinite(lanes.shortest)
-        stands = self.goal.confirmed(self.oracle, lanes.candidate, rows, found)
-        again = found & ~stands & (lanes.age < self.attack.steps)
+        # What lies outside is no success of an ensemble's, and whether the model agrees with a scout on it no matter.
+        enough = lanes.shortest <= self.budget.size if self.attack.inside_is_enough else torch.isfinite(lanes.shortest)
+        stands = self.goal.confirmed(self.oracle, lanes.candidate, rows, enough)
+        again = enough & ~stands & (lanes.age < self.attack.steps)
         self.best.offer(rows[~again], lanes.candidate[~again], -lanes.shortest[~again], stands[~again])
         return replace(lanes, shortest=torch.where(again, torch.inf, lanes.shortest)), again

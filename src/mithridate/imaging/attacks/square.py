@@ -16,6 +16,7 @@ from mithridate.imaging.engine.best import Best
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
 from mithridate.imaging.engine.norms import Norm, norm_of
 from mithridate.imaging.engine.oracles import ScoreOracle, score_cost
+from mithridate.imaging.engine.outlook import Outlook
 from mithridate.seeds import ExampleRandom
 
 HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
@@ -23,25 +24,31 @@ HALVINGS = (10, 50, 200, 500, 1000, 2000, 4000, 6000, 8000)
 
 BLOCK = 64
 
+LEAST = 500
+"""Queries from which on an example's progress is judged: most of them gain nothing."""
+
 
 @dataclass(frozen=True)
 class Square:
     """Changes one random square at a time and keeps what raises the margin; an example leaves as soon as it is fooled.
 
     queries: at most, for an example and start.  area: the first squares' part of the image.  restarts: starts.
+    discard_hopeless: an example leaves, too, as soon as its progress rules success out (see `engine.outlook`).
     """
 
     queries: int = 5000
     area: float = 0.8
     restarts: int = 1
+    discard_hopeless: bool = False
 
     def run(self, oracle: ScoreOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
         norm, best, goal = norm_of(budget, "the square attack"), Best(examples.inputs), goal_of(examples, False)
         pending = torch.arange(len(examples))
+        outlook = Outlook(self.queries, self.discard_hopeless, LEAST)
         for _ in range(self.restarts):
-            walk(oracle, pending, _Search(self, oracle, examples, budget, norm, rng, goal, best))
-            pending = pending[~best.hit[pending]]
+            walk(oracle, pending, _Search(self, oracle, examples, budget, norm, rng, goal, outlook, best))
+            pending = pending[~best.hit[pending] & ~best.hopeless[pending]]
         return best.candidates
 
 
@@ -51,6 +58,7 @@ class _Lane(Lanes):
     value: Tensor
     age: Tensor
     fooled: Tensor
+    noted: Tensor
     draws: Tensor
     """Random numbers of the next moves: drawn for BLOCK of them at a time, which costs hardly more than for one."""
 
@@ -64,6 +72,7 @@ class _Search:
     norm: Norm
     rng: ExampleRandom
     goal: Goal
+    outlook: Outlook
     best: Best
 
     @property
@@ -77,6 +86,7 @@ class _Search:
             value=torch.full((count,), -torch.inf),
             age=torch.zeros(count, dtype=torch.int64),
             fooled=torch.zeros(count, dtype=torch.bool),
+            noted=torch.full((count,), -torch.inf),
             draws=torch.zeros(count, BLOCK, square_moves.draws_of(x.shape[1])),
         )
 
@@ -88,10 +98,12 @@ class _Search:
         kept = value > lanes.value
         x = lanes.x.clone()
         x[kept] = tried[kept]
-        lanes = replace(
-            lanes, x=x, value=torch.where(kept, value, lanes.value), age=lanes.age + 1, fooled=fooled & kept
-        )
-        return lanes, lanes.fooled | (lanes.age >= self.attack.queries)
+        value, age = torch.where(kept, value, lanes.value), lanes.age + 1
+        noted = self.outlook.note(age, value, lanes.noted)
+        lanes = replace(lanes, x=x, value=value, age=age, fooled=fooled & kept, noted=noted)
+        hopeless = self.outlook.hopeless(age, value, noted) & ~lanes.fooled
+        self.best.hopeless[rows[hopeless]] = True
+        return lanes, lanes.fooled | hopeless | (age >= self.attack.queries)
 
     def _proposal(self, lanes: _Lane, origin: Tensor, rows: Tensor) -> Tensor:
         change = lanes.x - origin

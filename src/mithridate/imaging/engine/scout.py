@@ -21,6 +21,9 @@ from mithridate.models.torch_module import TorchModel
 from mithridate.oracle import DifferentiableModel, Gradients, Loss
 from mithridate.seeds import ExampleRandom
 
+DOUBTFUL = 2
+"""Doubtful examples that are attacked again at a time."""
+
 
 class Scout(Gradients):
     """A white box whose logits and gradients come from a fast copy, and whose decisions come from the model itself.
@@ -117,7 +120,9 @@ def run_scouted(
     doubtful = rows[claimed]
     doubtful = doubtful[~goal.reached(model.logits(candidates[doubtful]), doubtful)]
     if len(doubtful):
-        exact = Gradients(model, len(examples), limit)
+        # They are few: at the full batch most of every evaluation would be padding.
+        small = model.with_batch(DOUBTFUL) if isinstance(model, TorchModel) else model
+        exact = Gradients(small, len(examples), limit)
         exact.queries, exact.gradients = scout.queries, scout.gradients
         candidates[doubtful] = attack_some(attack, exact, examples, budget, rng, doubtful)
         scout.queries, scout.gradients = exact.queries, exact.gradients
