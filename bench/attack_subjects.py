@@ -77,4 +77,4 @@ def _kept(file: Path, count: int) -> Subject:
         held["architecture"], channels=held["channels"], classes=classes, head=held["head"], normalization=normalization
     ).eval()
     module.load_state_dict(held["state"])
-    return Subject(module, held["images"][:count], held["labels"][:count], classes, held["epsilon"])
+    return Subject(module, held["images"][:count].contiguous(), held["labels"][:count], classes, held["epsilon"])

@@ -94,7 +94,8 @@ class TorchModel:
             used = len(chunk)
             if used < self._kernel_batch:
                 chunk = torch.cat([chunk, chunk[-1:].expand(self._kernel_batch - used, *chunk.shape[1:])])
-            yield chunk.to(self._device), used
+            # Another memory layout would choose other kernels, and other last bits.
+            yield chunk.contiguous().to(self._device), used
 
     def _logits(self, inputs: Tensor) -> Tensor:
         raw = checked(self._module(inputs), self._output, len(inputs), self._name)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from imaging.attacks.known import network
-from mithridate.imaging.engine.fast import fast_copy
+from mithridate.imaging.engine.fast import Precision, fast_copy
 from mithridate.imaging.engine.fold import fold_batch_norms
 from mithridate.imaging.engine.graphs import graphed
 
@@ -118,3 +118,33 @@ def test_a_captured_graph_computes_the_same() -> None:
     x = torch.rand(4, 3, 12, 12, device="cuda")
     expected = module(x)
     assert torch.allclose(graphed(module, x)(x.clone().requires_grad_(True)), expected, atol=1e-5)
+
+
+class Normalized(nn.Module):
+    """A network that begins with the usual normalization, and notes in which layout it is handed images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = network(3, seed=1)
+        self.layouts: list[bool] = []
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.layouts.append(x.is_contiguous())
+        if x.requires_grad:
+            x.register_hook(lambda gradient: self.layouts.append(gradient.is_contiguous()))
+        answer: Tensor = self.inner((x - 0.5) / torch.tensor([0.2, 0.3, 0.25]).view(1, 3, 1, 1))
+        return answer
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float32"])
+def test_channels_move_last_at_the_first_convolution_and_not_before(precision: Precision) -> None:
+    """What a network does to its image, and to the image's gradient, stays in the layout where it is cheap."""
+    fast = fast_copy(Normalized().eval(), torch.rand(2, 3, 10, 10), precision)
+    held = fast.module
+    assert isinstance(held, Normalized)
+    held.layouts.clear()
+    x = torch.rand(4, 3, 10, 10).contiguous(memory_format=torch.channels_last).requires_grad_(True)
+    fast(x).square().sum().backward()
+    assert held.layouts == [True, True]
+    assert x.grad is not None
+    assert float(x.grad.abs().max()) > 0

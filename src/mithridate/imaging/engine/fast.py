@@ -7,7 +7,7 @@ model has said it too (see `scout`).
 from __future__ import annotations
 
 import copy
-from typing import Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -40,6 +40,32 @@ class _Exact(nn.Module):
         return answer
 
 
+class _ToKernel(torch.autograd.Function):
+    """Images as the first convolution wants them, and their gradient as everything before it wants it."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, dtype: torch.dtype) -> Tensor:
+        ctx.dtype = x.dtype
+        return x.to(dtype, memory_format=torch.channels_last)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        return gradient.to(ctx.dtype, memory_format=torch.contiguous_format), None
+
+
+class _Entry(nn.Module):
+    """The convolution that sees the image.  Here the channels move last and the precision falls, not before: of three
+    channels a kernel makes a loop of three, and the usual normalization would take as long as half a small network."""
+
+    def __init__(self, layer: nn.Conv2d) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        answer: Tensor = self.layer(_ToKernel.apply(x, self.layer.weight.dtype))  # type: ignore[no-untyped-call]
+        return answer
+
+
 class FastCopy(nn.Module):
     """A prepared copy behind the caller's interface: float32 N x C x H x W in [0, 1] -> what the module returns."""
 
@@ -49,7 +75,7 @@ class FastCopy(nn.Module):
         self.precision = precision
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x.contiguous(memory_format=torch.channels_last)
+        x = x.contiguous()
         # No cache: the weights are bfloat16 already, and a cached cast must not outlive a captured graph.
         with torch.autocast(x.device.type, torch.bfloat16, enabled=self.precision == "bfloat16", cache_enabled=False):
             answer: Tensor = self.module(x)
@@ -71,20 +97,26 @@ def fast_copy(module: nn.Module, sample: Tensor, precision: Precision = "bfloat1
         if float((after - before).abs().max()) <= FOLDING_ERROR * spread:
             plain = folded
     plain.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    if precision == "bfloat16":
-        last = _last_layer(plain, sample)
-        for name, part in list(plain.named_modules()):
-            if last is not None and part is last and name:
-                parent, _, child = name.rpartition(".")
-                setattr(plain.get_submodule(parent), child, _Exact(part))
-            elif type(part) in LAYERS:
-                # Autocast would cast these again at every call.
-                part.to(torch.bfloat16)
+    first, last = _ends(plain, sample)
+    for name, part in list(plain.named_modules()):
+        if precision == "bfloat16" and last is not None and part is last and name:
+            _put(plain, name, _Exact(part))
+            continue
+        if precision == "bfloat16" and type(part) in LAYERS:
+            # Autocast would cast these again at every call.
+            part.to(torch.bfloat16)
+        if part is first and name and type(part) is nn.Conv2d:
+            _put(plain, name, _Entry(part))
     return _still(FastCopy(plain, precision))
 
 
-def _last_layer(module: nn.Module, sample: Tensor) -> nn.Module | None:
-    """The layer that runs last, if it runs once."""
+def _put(module: nn.Module, name: str, part: nn.Module) -> None:
+    parent, _, child = name.rpartition(".")
+    setattr(module.get_submodule(parent), child, part)
+
+
+def _ends(module: nn.Module, sample: Tensor) -> tuple[nn.Module | None, nn.Module | None]:
+    """The layers that run first and last, each if it runs once."""
     order: list[nn.Module] = []
     handles = [
         part.register_forward_hook(lambda part, *_: order.append(part))
@@ -97,7 +129,8 @@ def _last_layer(module: nn.Module, sample: Tensor) -> nn.Module | None:
     finally:
         for handle in handles:
             handle.remove()
-    return order[-1] if order and order.count(order[-1]) == 1 else None
+    once = [part if order.count(part) == 1 else None for part in (order[:1] + order[-1:])]
+    return (once[0], once[1]) if once else (None, None)
 
 
 def _private(module: nn.Module) -> nn.Module:
