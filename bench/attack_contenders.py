@@ -13,7 +13,6 @@ from torch import Tensor, nn
 from mithridate.attack import Examples
 from mithridate.budget import Linf
 from mithridate.imaging.attacks import PGD, CheapToDear, StandardEnsemble
-from mithridate.imaging.engine.fast import Precision
 from mithridate.imaging.engine.scout import Scout, fast_model, run_scouted
 from mithridate.imaging.engine.sweep import sweep
 from mithridate.models.torch_module import TorchModel
@@ -36,12 +35,11 @@ def _ours(
     attack: object,
     kernel_batch: int,
     factors: tuple[float, ...] = (),
-    precision: Precision = "bfloat16",
 ) -> Tensor:
     data = Examples(subject.images, subject.labels, tuple(str(i) for i in range(len(subject.images))))
     rng = ExampleRandom(0, "bench", data.ids)
     model = TorchModel(subject.module, kernel_batch=kernel_batch)
-    copy = fast_model(subject.module, subject.images, kernel_batch=kernel_batch, precision=precision)
+    copy = fast_model(subject.module, subject.images, kernel_batch=kernel_batch)
     if factors:
         scout = Scout(model, copy, len(data), kernel_batch=kernel_batch)
         return sweep(attack, scout, data, [Linf(subject.epsilon * f) for f in factors], rng)[-1]
@@ -82,10 +80,8 @@ def mithridate_cheap_to_dear(subject: Subject, steps: int) -> Tensor:
 
 
 def _ensemble(subject: Subject, attack: object) -> Tensor:
-    # At 8 x 8 pixels half precision saves nothing, and larger batches keep the few operations that there are busy.
-    if subject.images.shape[-1] < 32:
-        return _ours(subject, attack, 32, precision="float32")
-    return _ours(subject, attack, 16)
+    # Small images in larger batches: what there is to compute is less than what it takes to ask for it.
+    return _ours(subject, attack, 48 if subject.images.shape[-1] < 32 else 16)
 
 
 def mithridate_strength(subject: Subject, steps: int) -> Tensor:

@@ -39,8 +39,8 @@ def pgd(arguments: argparse.Namespace, trials: Trials) -> list[Measurement]:
 
 
 def ensemble(arguments: argparse.Namespace, trials: Trials) -> list[Measurement]:
-    """The standard ensemble on adversarially trained networks: one of medical images, and one so small that half
-    precision and threads have nothing to offer."""
+    """The standard ensemble on adversarially trained networks: one of medical images, and one so small that threads
+    would only wait for one another."""
     return [
         *_ensemble(arguments, trials, GRADED, "fundus grades", arguments.graded),
         *_ensemble(arguments, trials, "digits", "digits", arguments.digits, threads=1),

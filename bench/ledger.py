@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 
 from ledger_environment import python_with
-from ledger_ingest import fill, ingest, memory, work
+from ledger_ingest import FLUSH_MILLISECONDS, PROCESSES, fill, ingest, measure, memory, submit, work
 from ledger_proofs import fit, grown, plot, pymerkle
 from record import DOCS, Measurement, record
 
@@ -21,23 +22,29 @@ PYMERKLE = "pymerkle==6.1.0"
 
 
 def measure_ingest(folder: Path, arguments: argparse.Namespace) -> list[Measurement]:
-    found = ingest(folder, arguments.entries, rounds=3)
-    ratio = found["together"] / found["single"]
-    entry, commit = 1e3 / found["together"], 1e3 / found["single"]
-    print(f"an entry takes {entry:.2f} ms of the processor, a single commit {commit:.2f} ms of the disk")
-    titles = {
-        "flushes": ("flushes of the disk", "/s"),
-        "single": ("bare single-row SQLite commits of the same disk", "/s"),
-        "alone": ("durable ingest, one entry after another", "entries/s"),
-        "together": ("durable ingest with group commit", "entries/s"),
-    }
-    return [
-        *(
-            Measurement(f"ledger: {title}", found[key], None, unit, True, COMMAND)
+    """On this machine's own disk, and on one whose flush takes as long as on the disks of many servers."""
+    rows = []
+    for place, slowed in (("", False), (f", a disk whose flush takes {FLUSH_MILLISECONDS} ms more (injected)", True)):
+        found = measure(folder / f"ingest-{slowed}", arguments.entries, __file__, slowed=slowed)
+        if found is None:
+            continue
+        titles = {
+            "flushes": ("flushes of the disk", "/s"),
+            "single": ("bare single-row SQLite commits of the same disk", "/s"),
+            "alone": ("durable ingest, one entry after another", "entries/s"),
+            "together": ("durable ingest with group commit", "entries/s"),
+            "processes": (f"durable ingest with group commit, {PROCESSES} submitting processes", "entries/s"),
+            "alone_ms": ("processor time of an entry committed alone", "ms"),
+            "together_ms": ("processor time of an entry in group commit", "ms"),
+            "processes_ms": (f"processor time of an entry, {PROCESSES} submitting processes", "ms"),
+        }
+        rows += [
+            Measurement(f"ledger: {title}{place}", found[key], None, unit, unit != "ms", COMMAND)
             for key, (title, unit) in titles.items()
-        ),
-        Measurement("ledger: ingest against bare single-row commits", ratio, 40, "x", True, COMMAND),
-    ]
+        ]
+        title = f"ledger: ingest of {PROCESSES} processes against bare single-row commits{place}"
+        rows.append(Measurement(title, found["processes"] / found["single"], 40, "x", True, COMMAND))
+    return rows
 
 
 def measure_proofs(folder: Path) -> list[Measurement]:
@@ -86,12 +93,13 @@ def main() -> None:
         "--seconds", type=float, default=240, help="to grow it in; where that is short, it stays smaller"
     )
     parser.add_argument("--only", choices=("ingest", "proofs", "memory"), help="one part")
-    parser.add_argument("--child", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
     parser.add_argument("--dry", action="store_true", help="print, do not record")
     arguments = parser.parse_args()
     if arguments.child:
-        what, ledger, number = arguments.child
-        {"fill": fill, "work": work}[what](Path(ledger), int(number))
+        what, ledger, *numbers = arguments.child
+        parts: dict[str, Callable[..., None]] = {"ingest": ingest, "submit": submit, "fill": fill, "work": work}
+        parts[what](Path(ledger), *map(int, numbers))
         return
     place = DOCS.parent / "runs"  # on the disk that is measured, which a system's own temporary folder need not be
     place.mkdir(exist_ok=True)

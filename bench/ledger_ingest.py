@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import json
+import os
 import random
 import resource
+import shutil
 import sqlite3
 import statistics
 import subprocess
 import sys
 import time
+from collections import defaultdict
+from collections.abc import Sequence
 from concurrent.futures import Future
 from pathlib import Path
 
@@ -19,9 +24,15 @@ from mithridate.ledger.merkle import leaf_hash
 from mithridate.ledger.store.rows import Batch, EntryRow
 
 IN_FLIGHT = 2048
+ROUNDS = 3
+LONE = 100
+PROCESSES = 2
 WORKED = 3000
 FILL = 20_000
 UNKNOWN_DEVICE = 99
+
+FLUSH_MILLISECONDS = 4
+"""How much longer a flush takes on the slowed disk; with that it is about as slow as a server's shared disk."""
 
 
 def single_commits(folder: Path, entry: bytes, seconds: float) -> float:
@@ -41,8 +52,6 @@ def single_commits(folder: Path, entry: bytes, seconds: float) -> float:
 
 def flushes(folder: Path, seconds: float) -> float:
     """Writes of 4 KiB flushed to the disk (fdatasync) a second, which is what any commit waits for."""
-    import os
-
     with (folder / "flushed").open("wb") as stream:
         count, started = 0, time.perf_counter()
         while time.perf_counter() - started < seconds:
@@ -74,21 +83,104 @@ def alone(ledger: Ledger, prepared: list[bytes]) -> float:
     return len(prepared) / (time.perf_counter() - started)
 
 
-def ingest(folder: Path, count: int, rounds: int) -> dict[str, float]:
-    """Medians, over rounds in which all take turns on the same disk: flushes, single, alone, together, a second."""
-    found: dict[str, list[float]] = {"flushes": [], "single": [], "alone": [], "together": []}
-    device = station()
-    share, lone = count // rounds, 100
-    prepared = entries(device, 0, rounds * (share + lone))
+def measure(folder: Path, count: int, program: str, *, slowed: bool = False) -> dict[str, float] | None:
+    """`ingest` in a process of its own; `slowed`, on a disk on which every flush takes FLUSH_MILLISECONDS longer.
+
+    strace holds a thread up after its flush.  Its filter in the kernel lets all other system calls pass untraced, so
+    that nothing else becomes slower.  None, said in a line, where strace cannot do that.
+    """
+    tracer: list[str] = []
+    if slowed:
+        calls = "fsync,fdatasync"
+        tracer = ["strace", "-f", "-qq", "--seccomp-bpf", "-o", os.devnull, "-e", f"trace={calls}"]
+        tracer += ["-e", f"inject={calls}:delay_exit={1000 * FLUSH_MILLISECONDS}"]
+        if shutil.which("strace") is None or subprocess.run([*tracer, "true"], capture_output=True).returncode:
+            print("strace is absent or may not trace: the slowed disk is left out")
+            return None
+    found: dict[str, float] = json.loads(_child(program, "ingest", folder, count, tracer))
+    return found
+
+
+def ingest(folder: Path, count: int) -> None:
+    """Run in a child: print medians over rounds in which all take turns on the same disk.
+
+    Per second: flushes, single (bare commits), alone (entries, each waiting for the one before), together (entries,
+    many of one process in flight), processes (the same of PROCESSES processes at once).  In milliseconds of the
+    processor: alone_ms, together_ms and processes_ms for one entry, its tiles included.
+    """
+    found: defaultdict[str, list[float]] = defaultdict(list)
+    share = count // ROUNDS
+    devices = [station(seed) for seed in range(1, PROCESSES + 2)]
+    prepared = iter(entries(devices[0], 0, ROUNDS * (share + LONE)))
+    folder.mkdir()
     with Ledger.create(folder / "ledger", origin="bench.example/log") as ledger:
-        ledger.enroll(device.sign(device.enrolment(), 0))
-        for number in range(rounds):
-            begin = number * (share + lone)
+        for device in devices:
+            ledger.enroll(device.sign(device.enrolment(), 0))
+        others = [_Submitter(folder / "ledger", 2 + number, share) for number in range(PROCESSES)]
+        for _ in range(ROUNDS):
             found["flushes"].append(flushes(folder, 1.0))
-            found["single"].append(single_commits(folder, prepared[0], 1.0))
-            found["alone"].append(alone(ledger, prepared[begin : begin + lone]))
-            found["together"].append(together(ledger, prepared[begin + lone : begin + lone + share]))
-    return {name: statistics.median(values) for name, values in found.items()}
+            found["single"].append(single_commits(folder, bytes(3600), 1.0))
+            for name, submit, size in (("alone", alone, LONE), ("together", together, share)):
+                own = [next(prepared) for _ in range(size)]
+                used = time.process_time()
+                found[name].append(submit(ledger, own))
+                ledger._appender.wait()
+                found[f"{name}_ms"].append(1e3 * (time.process_time() - used) / size)
+            rate, milliseconds = _at_once(others)
+            found["processes"].append(rate)
+            found["processes_ms"].append(milliseconds)
+        for other in others:
+            other.end()
+    print(json.dumps({name: statistics.median(values) for name, values in found.items()}))
+
+
+class _Submitter:
+    """A process with the same ledger open, which submits entries of a device of its own when told to."""
+
+    def __init__(self, ledger: Path, seed: int, share: int) -> None:
+        command = [sys.executable, sys.argv[0], "--child", "submit", str(ledger), str(seed), str(share)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        self.share = share
+        self.hear()
+
+    def tell(self) -> None:
+        assert self._process.stdin is not None
+        self._process.stdin.write("go\n")
+        self._process.stdin.flush()
+
+    def hear(self) -> float:
+        assert self._process.stdout is not None
+        return float(self._process.stdout.readline())
+
+    def end(self) -> None:
+        self._process.communicate("")
+
+
+def _at_once(submitters: Sequence[_Submitter]) -> tuple[float, float]:
+    """Entries a second acknowledged to all of them, and milliseconds of the processor for one."""
+    count = sum(submitter.share for submitter in submitters)
+    started = time.perf_counter()
+    for submitter in submitters:
+        submitter.tell()
+    for submitter in submitters:
+        submitter.hear()
+    rate = count / (time.perf_counter() - started)
+    return rate, 1e3 * sum(submitter.hear() for submitter in submitters) / count
+
+
+def submit(folder: Path, seed: int, share: int) -> None:
+    """Run in a child: for each line that comes in, submit entries, say so, and what they took of the processor."""
+    device = station(seed)
+    prepared = iter(entries(device, 0, ROUNDS * share))
+    with Ledger.open(folder) as ledger:
+        print(0, flush=True)
+        for _ in sys.stdin:
+            own = [next(prepared) for _ in range(share)]
+            used = time.process_time()
+            together(ledger, own)
+            print(0, flush=True)
+            ledger._appender.wait()
+            print(time.process_time() - used, flush=True)
 
 
 def fill(folder: Path, size: int) -> None:
@@ -132,8 +224,8 @@ def memory(folder: Path, sizes: list[int], program: str) -> list[tuple[int, floa
     return found
 
 
-def _child(program: str, what: str, folder: Path, number: int) -> str:
-    command = [sys.executable, program, "--child", what, str(folder), str(number)]
+def _child(program: str, what: str, folder: Path, number: int, tracer: Sequence[str] = ()) -> str:
+    command = [*tracer, sys.executable, program, "--child", what, str(folder), str(number)]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 

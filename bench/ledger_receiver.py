@@ -30,6 +30,9 @@ from mithridate.ledger.receive.intake import Intake
 COMMAND = "make bench-ledger"
 SMALL, HALF = 64, 512
 """Sides of square 16-bit images: 8 KB of pixels (10 KB files), and 0.5 MB."""
+TARGETS = {(SMALL, 1): 8.0, (HALF, 1): 0.7, (HALF, 8): 0.7}
+"""By side and senders.  Stock pynetdicom lets each small object wait about 45 ms for an acknowledgement.  With eight
+senders these waits overlap and cost it nothing, so eight senders of small objects are measured and have no target."""
 
 
 def write_images(folder: Path, side: int, count: int) -> Path:
@@ -95,7 +98,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder, Ledger.create(Path(folder) / "log", origin="bench/log") as ledger:
         station = ledger.add_station("BENCH")
         with DicomReceiver(Intake(ledger, station), port=0) as receiver:
-            for what, side, target in (("small objects", SMALL, 8.0), ("objects of 0.5 MB", HALF, 0.7)):
+            for what, side in (("small objects", SMALL), ("objects of 0.5 MB", HALF)):
                 for senders in (1, 8):
                     count = arguments.images // (1 if side == SMALL else 2) // (1 if senders == 1 else 4)
 
@@ -107,6 +110,7 @@ def main() -> None:
                     name = f"receiver, {what}, {senders} {'sender' if senders == 1 else 'senders'}"
                     print(f"{name}: {ours:.0f} images/s, bare pynetdicom {stock:.0f}")
                     found.append(Measurement(name, ours, None, "images/s", True, COMMAND))
+                    target = TARGETS.get((side, senders))
                     found.append(Measurement(f"{name}, to bare pynetdicom", ours / stock, target, "x", True, COMMAND))
     server.shutdown()
     if not arguments.dry:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator, Sequence
 
 import pytest
@@ -81,7 +82,6 @@ def test_a_lone_submission_is_not_kept_waiting(
 def test_a_batch_waits_for_as_many_as_came_before(
     sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
     first, *second = submissions(5)
     sequencer.put(first)
     assert committer.has_begun.wait(60)
@@ -89,11 +89,80 @@ def test_a_batch_waits_for_as_many_as_came_before(
         sequencer.put(submission)
     committer.may_go_on.set()
     assert second[-1].done.result(60) == RECEIPT
+    monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
     third = submissions(4)
     for submission in third:
         sequencer.put(submission)
     assert third[-1].done.result(60) == RECEIPT
     assert [len(batch) for batch in committer.batches] == [1, 4, 4]
+
+
+def test_where_submitters_come_during_a_commit_more_are_waited_for_while_they_keep_coming(
+    sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(batching, "MAX_LINGER_SECONDS", 3600.0)
+    first, second, *third = submissions(2 + 20)
+    sequencer.put(first)
+    assert committer.has_begun.wait(60)
+    sequencer.put(second)
+    committer.may_go_on.set()
+    for submission in third:
+        time.sleep(0.01)
+        sequencer.put(submission)
+    assert third[-1].done.result(60) == RECEIPT
+    assert [len(batch) for batch in committer.batches] == [1, 1 + len(third)], "they were not waited for"
+
+
+def test_a_full_batch_is_committed_at_once(
+    sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
+    monkeypatch.setattr(batching, "MAX_LINGER_SECONDS", 3600.0)
+    monkeypatch.setattr(batching, "MAX_BATCH", 8)
+    first, *others = submissions(1 + 8)
+    sequencer.put(first)
+    assert committer.has_begun.wait(60)
+    sequencer.put(others[0])
+    committer.may_go_on.set()
+    for submission in others[1:]:
+        sequencer.put(submission)
+    assert others[-1].done.result(60) == RECEIPT
+    assert [len(batch) for batch in committer.batches] == [1, 8]
+
+
+def test_a_stream_without_end_is_not_waited_for_longer_than_allowed(
+    sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "LINGER_SECONDS", 0.2)
+    monkeypatch.setattr(batching, "MAX_LINGER_SECONDS", 0.5)
+    first, *stream = submissions(500)
+    sequencer.put(first)
+    assert committer.has_begun.wait(60)
+    committer.may_go_on.set()
+    for submission in stream:
+        sequencer.put(submission)
+        time.sleep(0.01)
+        if stream[0].done.done():
+            break
+    else:
+        pytest.fail("the first of the stream waited for its last")
+
+
+def test_submitters_are_held_back_while_too_many_wait(committer: Committer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(batching, "MAX_WAITING", 3)
+    made = Sequencer(committer)
+    first, *waiting = submissions(5)
+    made.put(first)
+    assert committer.has_begun.wait(60)
+    thread = threading.Thread(target=lambda: [made.put(submission) for submission in waiting])
+    thread.start()
+    thread.join(0.2)
+    assert thread.is_alive()
+    committer.may_go_on.set()
+    thread.join(60)
+    assert [submission.done.result(60) for submission in waiting] == [RECEIPT] * 4
+    made.close()
 
 
 def test_a_failed_commit_fails_its_batch_and_no_other(sequencer: Sequencer, committer: Committer) -> None:
@@ -140,6 +209,45 @@ def test_whoever_comes_alone_commits_himself_and_others_wait_behind_him(
     assert [one.done.result(60) for one in (first, second, third)] == [RECEIPT] * 3
     assert committer.batches[0] == [first]
     assert [one for batch in committer.batches for one in batch] == [first, second, third]
+
+
+def test_the_first_after_a_batch_of_several_waits_for_the_others(
+    sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, *second = submissions(3)
+    assert sequencer.enter(first)
+    for submission in second:
+        sequencer.put(submission)
+    committer.may_go_on.set()
+    sequencer.commit(first)
+    assert second[-1].done.result(60) == RECEIPT
+    monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
+    third = submissions(2)
+    assert [sequencer.enter(submission) for submission in third] == [False, False]
+    assert third[-1].done.result(60) == RECEIPT
+    assert [len(batch) for batch in committer.batches] == [1, 2, 2]
+
+
+def test_whoever_is_alone_again_commits_himself(sequencer: Sequencer, committer: Committer) -> None:
+    """After a batch of several, one comes alone: it is waited with for a moment, and then no more."""
+    first, *second = submissions(3)
+    assert sequencer.enter(first)
+    for submission in second:
+        sequencer.put(submission)
+    committer.may_go_on.set()
+    sequencer.commit(first)
+    assert second[-1].done.result(60) == RECEIPT
+    (lone,) = submissions(1)
+    assert not sequencer.enter(lone)
+    assert lone.done.result(60) == RECEIPT
+    for again in submissions(20):  # the thread may not have let go of its turn yet
+        if sequencer.enter(again):
+            sequencer.commit(again)
+            break
+        assert again.done.result(60) == RECEIPT
+        time.sleep(0.05)
+    else:
+        pytest.fail("nobody commits himself any more")
 
 
 def test_a_commit_of_ones_own_that_fails_lets_the_next_one_in(sequencer: Sequencer, committer: Committer) -> None:

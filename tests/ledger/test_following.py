@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import pytest
 
 from ledger.samples import digest
+from mithridate.ledger import following
 from mithridate.ledger.following import MAX_BEHIND, TileFollower
 from mithridate.ledger.store.rows import EntryRow, Head
 
@@ -104,3 +105,37 @@ def test_after_the_end_tiles_are_written_at_once() -> None:
     follower.close()
     follower.follow(head(2), rows(0, 2))
     assert tiles.calls == [(2, 0, [0, 1])]
+
+
+def test_a_lone_entry_is_written_once_the_pause_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(following, "PAUSE_SECONDS", 0.1)
+    tiles = Tiles()
+    follower = TileFollower(tiles.publish)
+    for size in (1, 2, 3):
+        follower.follow(head(size), rows(size - 1, size))
+        end = time.monotonic() + 30
+        while [call[0] for call in tiles.calls][-1:] != [size] and time.monotonic() < end:
+            time.sleep(0.005)
+        assert tiles.calls[-1][0] == size
+    follower.close()
+
+
+@pytest.mark.parametrize("how", ["many", "awaited", "closed"])
+def test_the_pause_is_cut_short_where_someone_waits(monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    monkeypatch.setattr(following, "PAUSE_SECONDS", 3600.0)
+    tiles = Tiles()
+    follower = TileFollower(tiles.publish)
+    follower.follow(head(1), rows(0, 1))
+    while not tiles.calls:
+        time.sleep(0.005)
+    follower.follow(head(2), rows(1, 2))
+    if how == "many":
+        follower.follow(head(2 + MAX_BEHIND // 4), rows(2, 2 + MAX_BEHIND // 4))
+    if how == "awaited":
+        follower.wait()
+    end = time.monotonic() + 30
+    while how != "closed" and len(tiles.calls) < 2 and time.monotonic() < end:
+        time.sleep(0.005)
+    assert len(tiles.calls) == (1 if how == "closed" else 2)
+    follower.close()
+    assert tiles.calls[-1][0] >= 2

@@ -166,7 +166,7 @@ def test_a_record_slipped_into_the_database_is_not_believed(sqlite_ledger: Ledge
     entry = ct.sign(Capture(sealed), 0)
     row = EntryRow(2, leaf_hash(entry), 1, 0, 0, entry)
     with sqlite_ledger._store.writing() as connection:
-        connection.execute(entries.insert(), [vars(row)])
+        connection.execute(entries.insert(), [row._asdict()])
         connection.execute(
             lookups.insert(), [{"kind": kind, "key": key, "position": 2} for kind, key in public_keys(sealed)]
         )

@@ -108,22 +108,22 @@ def test_what_refers_to_nothing_is_refused(
 
 @pytest.mark.parametrize("key", [bytes(32), bytes([1]) + bytes(31), b"\xff" * 32], ids=["zero", "identity", "no point"])
 def test_keys_that_sign_anything_cannot_be_enrolled(sqlite_ledger: Ledger, key: bytes) -> None:
-    """For a key of small order, an all-zero signature holds over many messages."""
+    """For a key of small order, one signature, such as zeros or the base point with 1, holds over many messages."""
     identity = dataclasses.replace(station().identity, public_key=key)
-    enrolment = {"identity": identity.to_value(), "possession": bytes(64)}
-    record = canonical.encode(
-        {
-            "version": 1,
-            "kind": "enrolment",
-            "device": identity.device_id,
-            "sequence": 0,
-            "time": 0,
-            "body": enrolment,
-        }
-    )
-    for first in (bytes(32), key):
-        with pytest.raises(LedgerRefusal):
-            sqlite_ledger.enroll(canonical.encode((1, record, first + bytes(32))))
+    base = bytes([0x58]) + bytes([0x66]) * 31
+    for signature in (bytes(64), key + bytes(32), base + bytes([1]) + bytes(31)):
+        record = canonical.encode(
+            {
+                "version": 1,
+                "kind": "enrolment",
+                "device": identity.device_id,
+                "sequence": 0,
+                "time": 0,
+                "body": {"identity": identity.to_value(), "possession": signature},
+            }
+        )
+        with pytest.raises(LedgerRefusal, match="not shown that it holds its key"):
+            sqlite_ledger.enroll(canonical.encode((1, record, signature)))
 
 
 def test_stations_are_rotated(ledger: Ledger) -> None:

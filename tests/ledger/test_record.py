@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fuzz.mutations import mutated
 from mithridate.ledger import canonical
 from mithridate.ledger.errors import RecordError
 from mithridate.ledger.identity import DeviceIdentity
@@ -82,6 +83,60 @@ def test_a_changed_byte_is_refused_or_makes_another_record(record: Record, data:
     changed = encoded[:place] + bytes([encoded[place] ^ change]) + encoded[place + 1 :]
     with contextlib.suppress(RecordError):
         assert Record.decode(changed) != record
+
+
+ENCODED = tuple(
+    dataclasses.replace(RECORD, body=body).encode()
+    for body in (
+        Capture(dataclasses.replace(SEALED, attributes=(None, b"a" * 32) * 20)),
+        Derivation(b"o" * 32, "resampled", "program", SEALED),
+        Revocation("record", b"t" * 32, "stolen"),
+        Enrolment.create(OTHER, OTHER_KEY),
+    )
+)
+
+
+def assert_canonical(data: bytes) -> bool:
+    """Whether the bytes are read as a record; if so, they are its one encoding."""
+    try:
+        record = Record.decode(data)
+    except RecordError:
+        return False
+    assert record.encode() == data
+    return True
+
+
+@settings(max_examples=500)
+@given(mutated(ENCODED))
+def test_bytes_that_are_read_are_the_one_encoding_of_what_was_read(data: bytes) -> None:
+    assert_canonical(data)
+    assert assert_canonical(ENCODED[0])
+
+
+@settings(max_examples=500)
+@given(st.sampled_from(ENCODED), st.data())
+def test_a_value_put_in_place_of_another_is_refused_or_kept(encoded: bytes, data: st.DataObject) -> None:
+    """Also where the encoding stays canonical: true for 1, a text for bytes, a list for a map, another number."""
+    value = canonical.decode(encoded)
+    path = []
+    part = value
+    while isinstance(part, dict | tuple) and part:
+        keys = sorted(part) if isinstance(part, dict) else range(len(part))
+        path.append(data.draw(st.sampled_from(keys)))
+        part = part[path[-1]]
+    scalars = st.none() | st.booleans() | st.integers(-2, 2**64 - 1) | st.text(max_size=3) | st.binary(max_size=2)
+    other = data.draw(scalars | DIGESTS | st.just(()) | st.just({}))
+    assert_canonical(canonical.encode(_replaced(value, path, other)))
+
+
+def _replaced(value: canonical.Value, path: list[str | int], other: canonical.Value) -> canonical.Value:
+    if not path:
+        return other
+    key, *rest = path
+    if isinstance(value, dict):
+        return {**value, key: _replaced(value[key], rest, other)}
+    assert isinstance(value, tuple)
+    return tuple(_replaced(item, rest, other) if place == key else item for place, item in enumerate(value))
 
 
 @given(st.binary(max_size=200))

@@ -33,6 +33,30 @@ _StationName = Annotated[
     typer.Option("--station", help="Who signs for what comes in.  [default: the only station]", show_default=False),
 ]
 _Quiet = Annotated[bool, typer.Option("--quiet", help="Write of refusals and troubles only, not of every image.")]
+_Host = Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")]
+_Port = Annotated[int, typer.Option(min=0, max=65535, help="Port for DICOM; 0 picks one.")]
+_Title = Annotated[str, typer.Option(help="AE title to be called by.")]
+_Allowed = Annotated[
+    list[str] | None, typer.Option(help="AE title that may send; repeat for more.  [default: everyone]")
+]
+_Strict = Annotated[bool, typer.Option(help="Refuse senders that call another AE title.")]
+_Forward = Annotated[str | None, typer.Option(help="Send on what is logged, to TITLE@HOST:PORT.", show_default=False)]
+_Keep = Annotated[bool, typer.Option(help="Keep what is logged, in kept/ of the spool.")]
+_SpoolFolder = Annotated[
+    Path | None, typer.Option(help="Where objects wait.  [default: spool in DIR]", show_default=False)
+]
+_Quarantine = Annotated[bool, typer.Option(help="Keep what is refused, in quarantine of DIR, with the reason.")]
+_Certificate = Annotated[Path | None, typer.Option(help="Receive over TLS with this certificate (PEM).")]
+_Key = Annotated[Path | None, typer.Option(help="Its private key (PEM).")]
+_Clients = Annotated[Path | None, typer.Option(help="Only senders with a certificate signed by these.")]
+_ForwardTls = Annotated[
+    Path | None, typer.Option(help="Forward over TLS to a PACS with a certificate signed by these.")
+]
+_StowPort = Annotated[int | None, typer.Option(min=0, max=65535, help="Port for STOW-RS as well.")]
+_Associations = Annotated[int, typer.Option(min=1, help="Senders at the same time.")]
+_ObjectMib = Annotated[int, typer.Option(min=1, help="Largest object in MiB.")]
+_MemoryMib = Annotated[int, typer.Option(min=64, help="Memory for objects at work in MiB; more of them wait.")]
+_Idle = Annotated[float, typer.Option(min=1, help="Seconds without a byte before a sender is cut off.")]
 
 
 def register(app: typer.Typer) -> None:
@@ -46,36 +70,24 @@ def register(app: typer.Typer) -> None:
 def receive(
     folder: _Folder,
     station: _StationName = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for all.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port for DICOM; 0 picks one.")] = 11112,
-    ae_title: Annotated[str, typer.Option(help="AE title to be called by.")] = "MITHRIDATE",
-    allow: Annotated[
-        list[str] | None, typer.Option(help="AE title that may send; repeat for more.  [default: everyone]")
-    ] = None,
-    strict_title: Annotated[bool, typer.Option(help="Refuse senders that call another AE title.")] = False,
-    forward: Annotated[
-        str | None, typer.Option(help="Send on what is logged, to TITLE@HOST:PORT.", show_default=False)
-    ] = None,
-    keep: Annotated[bool, typer.Option(help="Keep what is logged, in kept/ of the spool.")] = False,
-    spool: Annotated[
-        Path | None, typer.Option(help="Where objects wait.  [default: spool in DIR]", show_default=False)
-    ] = None,
-    quarantine: Annotated[
-        bool, typer.Option(help="Keep what is refused, in quarantine of DIR, with the reason.")
-    ] = True,
-    tls_certificate: Annotated[Path | None, typer.Option(help="Receive over TLS with this certificate (PEM).")] = None,
-    tls_key: Annotated[Path | None, typer.Option(help="Its private key (PEM).")] = None,
-    tls_clients: Annotated[Path | None, typer.Option(help="Only senders with a certificate signed by these.")] = None,
-    forward_tls: Annotated[
-        Path | None, typer.Option(help="Forward over TLS to a PACS with a certificate signed by these.")
-    ] = None,
-    stow_port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port for STOW-RS as well.")] = None,
-    associations: Annotated[int, typer.Option(min=1, help="Senders at the same time.")] = 64,
-    object_mib: Annotated[int, typer.Option(min=1, help="Largest object in MiB.")] = 1024,
-    memory_mib: Annotated[
-        int, typer.Option(min=64, help="Memory for objects at work in MiB; more of them wait.")
-    ] = 4096,
-    idle: Annotated[float, typer.Option(min=1, help="Seconds without a byte before a sender is cut off.")] = 60,
+    host: _Host = "127.0.0.1",
+    port: _Port = 11112,
+    ae_title: _Title = "MITHRIDATE",
+    allow: _Allowed = None,
+    strict_title: _Strict = False,
+    forward: _Forward = None,
+    keep: _Keep = False,
+    spool: _SpoolFolder = None,
+    quarantine: _Quarantine = True,
+    tls_certificate: _Certificate = None,
+    tls_key: _Key = None,
+    tls_clients: _Clients = None,
+    forward_tls: _ForwardTls = None,
+    stow_port: _StowPort = None,
+    associations: _Associations = 64,
+    object_mib: _ObjectMib = 1024,
+    memory_mib: _MemoryMib = 4096,
+    idle: _Idle = 60,
     quiet: _Quiet = False,
 ) -> None:
     """Receive images by DICOM C-STORE and log them before the sender hears Success.
@@ -107,14 +119,10 @@ def receive(
         signer = _station(ledger, station)
         waiting = _spool(spool or folder / "spool", is_forwarding=destination is not None, keep=keep)
         forwarder = Forwarder(waiting, destination) if waiting is not None and destination is not None else None
+        kept_back = Quarantine(folder / "quarantine", limits.quarantine_bytes) if quarantine else None
+        wake = forwarder.wake if forwarder is not None else None
         intake = Intake(
-            ledger,
-            signer,
-            limits=limits,
-            spool=waiting,
-            quarantine=Quarantine(folder / "quarantine", limits.quarantine_bytes) if quarantine else None,
-            observer=tally.count,
-            on_spooled=forwarder.wake if forwarder is not None else None,
+            ledger, signer, limits=limits, spool=waiting, quarantine=kept_back, observer=tally.count, on_spooled=wake
         )
         receiver = DicomReceiver(
             intake, address=host, port=port, ae_title=ae_title, calling=allow or (), strict_called=strict_title, tls=tls

@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
+from concurrent.futures import Future, InvalidStateError
 
 from mithridate.ledger.receipt import LedgerFailure, Receipt
 from mithridate.ledger.submission import Submission
 
-MAX_BATCH = 256
+MAX_BATCH = 1024
 MAX_WAITING = 4096
 """Submissions that wait before further submitters are held back, so that memory stays bounded."""
 
 LINGER_SECONDS = 0.002
-"""How long a batch waits for the submitters of the one before, which are about to come back."""
+"""How long a batch waits for the next submitters: those of the one before are about to come back."""
+
+MAX_LINGER_SECONDS = 0.02
+"""How long it waits at most where they come without end; every commit costs as much as dozens of entries."""
 
 
 class Sequencer:
     """Hands batches to `commit`, which settles every submission's future.
 
-    A lone submission is never delayed: only when the batch before had several is there a short wait, and only until as
-    many have come again.
+    A lone submission is never delayed: only when the batch before had several is there a short wait, until as many have
+    come again; and where some came while that batch was committed, for as long as more keep coming.
     """
 
     def __init__(self, commit: Callable[[Sequence[Submission]], None]) -> None:
         self._commit = commit
-        self._queue: queue.Queue[Submission | None] = queue.Queue(MAX_WAITING)
+        self._queue: deque[Submission] = deque()
+        self._changed = threading.Condition()
+        self._wanted = 1  # so many must be queued before it is worth waking the thread
+        self._former = 1  # the size of the last batch
+        self._is_busy = False  # others came while it was committed
         self._is_closed = False
-        self._gate = threading.Lock()  # nothing may enter behind the end mark
         self._committing = threading.Lock()
         self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
         self._thread.start()
 
     def put(self, submission: Submission) -> None:
         """Queue a submission; its future is settled later.  Raises LedgerFailure when the ledger is closed."""
-        with self._gate:
-            if self._is_closed:
-                raise LedgerFailure("the ledger is closed")
-            self._queue.put(submission)
+        with self._changed:
+            self._await_room()
+            self._put(submission)
 
     def enter(self, submission: Submission) -> bool:
-        """Queue a submission, or return True where nobody is at work: the caller must then `commit` it himself.
+        """Queue a submission, or return True where it is alone: the caller must then `commit` it himself.
 
         To hand it to another thread and be woken again takes about as long as the work itself.  Until `commit`, others
-        queue behind it.  Raises LedgerFailure when the ledger is closed.
+        queue behind it.  The first to come after a batch of several is not alone: the others are about to come, too.
+        Raises LedgerFailure when the ledger is closed.
         """
-        with self._gate:
-            if self._is_closed:
-                raise LedgerFailure("the ledger is closed")
-            if self._queue.empty() and self._committing.acquire(blocking=False):
+        with self._changed:
+            self._await_room()
+            is_alone = self._former == 1 and not self._queue and not self._is_closed
+            if is_alone and self._committing.acquire(blocking=False):
                 return True
-            self._queue.put(submission)
+            self._put(submission)
             return False
 
     def commit(self, submission: Submission) -> None:
@@ -66,44 +71,58 @@ class Sequencer:
 
     def close(self) -> None:
         """Commit what is queued, then stop."""
-        with self._gate:
-            if not self._is_closed:
-                self._is_closed = True
-                self._queue.put(None)
+        with self._changed:
+            self._is_closed = True
+            self._changed.notify_all()
         if threading.current_thread() is not self._thread:
             self._thread.join()
         with self._committing:  # until whoever commits on a thread of his own is done
             pass
 
+    def _await_room(self) -> None:
+        while len(self._queue) >= MAX_WAITING and not self._is_closed:
+            self._changed.wait()
+
+    def _put(self, submission: Submission) -> None:
+        if self._is_closed:
+            raise LedgerFailure("the ledger is closed")
+        self._queue.append(submission)
+        if len(self._queue) >= self._wanted:
+            self._changed.notify_all()
+
     def _run(self) -> None:
-        former = 1
-        while (first := self._queue.get()) is not None:
+        while self._await_first():
             with self._committing:
-                batch, is_last = self._collect(first, former)
-                former = len(batch)
-                self._settle(batch)
-            if is_last:
-                return
+                self._settle(self._collect())
+
+    def _await_first(self) -> bool:
+        """Wait until something is queued; False once all is done and nothing more can come."""
+        with self._changed:
+            self._wanted = 1
+            self._changed.wait_for(lambda: self._queue or self._is_closed)
+            return bool(self._queue)
+
+    def _collect(self) -> list[Submission]:
+        with self._changed:
+            self._wanted = MAX_BATCH if self._is_busy else self._former
+            deadline, seen = time.monotonic() + MAX_LINGER_SECONDS, 0
+            while seen < len(self._queue) < self._wanted and time.monotonic() < deadline and not self._is_closed:
+                seen = len(self._queue)
+                self._changed.wait(LINGER_SECONDS)
+            batch = [self._queue.popleft() for _ in range(min(len(self._queue), MAX_BATCH))]
+            self._changed.notify_all()  # whoever was held back
+            return batch
 
     def _settle(self, batch: list[Submission]) -> None:
+        self._former = len(batch)
+        batch[0].done.add_done_callback(self._note_others)  # before any submitter of this batch can be back
         try:
             self._commit(batch)
         except BaseException as error:  # whatever it is, nobody may wait for ever
             _fail(batch, error)
 
-    def _collect(self, first: Submission, former: int) -> tuple[list[Submission], bool]:
-        batch = [first]
-        deadline = time.monotonic() + LINGER_SECONDS
-        while len(batch) < MAX_BATCH:
-            left = deadline - time.monotonic() if len(batch) < former else 0.0
-            try:
-                item = self._queue.get(timeout=left) if left > 0 else self._queue.get_nowait()
-            except queue.Empty:
-                break
-            if item is None:
-                return batch, True
-            batch.append(item)
-        return batch, False
+    def _note_others(self, _: Future[Receipt]) -> None:
+        self._is_busy = bool(self._queue)
 
 
 def _fail(batch: Sequence[Submission], error: BaseException) -> None:
@@ -113,8 +132,10 @@ def _fail(batch: Sequence[Submission], error: BaseException) -> None:
 
 def settle(done: Future[Receipt], outcome: Receipt | BaseException) -> None:
     """Give a future its result, or its exception; one whose waiter gave up is left alone."""
-    with contextlib.suppress(Exception):
+    try:
         if isinstance(outcome, BaseException):
             done.set_exception(outcome)
         else:
             done.set_result(outcome)
+    except InvalidStateError:
+        pass

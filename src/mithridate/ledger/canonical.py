@@ -12,6 +12,7 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from mithridate.ledger.errors import RecordError
+from mithridate.ledger.shapes import DIGEST_HEAD, DIGEST_SIZE, NULL_HEAD, DigestArray, ShapeMemory
 
 Value: TypeAlias = "bool | int | bytes | str | Sequence[Value] | Mapping[str, Value] | None"
 
@@ -21,10 +22,8 @@ _UNSIGNED, _NEGATIVE, _BYTES, _TEXT, _ARRAY, _MAP, _SIMPLE = 0, 1, 2, 3, 4, 5, 7
 _FALSE, _TRUE, _NULL = 20, 21, 22
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
 _SHORT_TEXTS = tuple(bytes((_TEXT << 5 | length,)) for length in range(24))
-_NULL_BYTE = _SIMPLE << 5 | _NULL
-_NULL_HEAD = bytes((_NULL_BYTE,))
-_DIGEST_SIZE = 32
-_DIGEST_HEAD = bytes((_BYTES << 5 | 24, _DIGEST_SIZE))
+_SIMPLE_VALUES = {_FALSE: False, _TRUE: True, _NULL: None}
+_shapes = ShapeMemory()
 
 
 def encode(value: Value) -> bytes:
@@ -74,9 +73,9 @@ def _encode_array(items: Sequence[Value], out: bytearray, depth: int) -> None:
         if depth > MAX_DEPTH:
             _encode(item, out, depth)
         elif item is None:  # a record is mostly digests and what is absent: both are worth a short way
-            out.append(_NULL_BYTE)
-        elif type(item) is bytes and len(item) == _DIGEST_SIZE:
-            out += _DIGEST_HEAD
+            out += NULL_HEAD
+        elif type(item) is bytes and len(item) == DIGEST_SIZE:
+            out += DIGEST_HEAD
             out += item
         else:
             _encode(item, out, depth)
@@ -112,52 +111,64 @@ def _decode(data: bytes, place: int, depth: int) -> tuple[Value, int]:
     """The value that starts at `place`, and where it ends."""
     if depth > MAX_DEPTH:
         raise RecordError(f"the encoded value is nested more than {MAX_DEPTH} deep")
-    major, number, place = _read_head(data, place)
+    if place >= len(data):
+        raise RecordError("the encoded value ends early")
+    major, number = data[place] >> 5, data[place] & 31
+    place += 1
+    if number >= 24 and major <= _MAP:
+        number, place = _read_number(data, place, number)
+    if major in (_TEXT, _BYTES):
+        end = place + number
+        if end > len(data):
+            raise RecordError("the encoded value ends early")
+        return (data[place:end] if major == _BYTES else _to_text(data[place:end])), end
+    if major == _MAP:
+        return _decode_map(data, place, number, depth)
+    if major == _ARRAY:
+        return _decode_array(data, place, number, depth)
     if major == _UNSIGNED:
         return number, place
     if major == _NEGATIVE:
         return -1 - number, place
-    if major in (_BYTES, _TEXT):
-        content, place = _take(data, place, number)
-        return (content if major == _BYTES else _to_text(content)), place
-    if major == _ARRAY:
-        return _decode_array(data, place, number, depth)
-    if major == _MAP:
-        return _decode_map(data, place, number, depth)
-    return {_FALSE: False, _TRUE: True, _NULL: None}[number], place
+    if major == _SIMPLE and number in _SIMPLE_VALUES:
+        return _SIMPLE_VALUES[number], place
+    raise _unknown(data[place - 1])
 
 
-def _read_head(data: bytes, place: int) -> tuple[int, int, int]:
-    """Major type, argument, and the place after them; refuses all but the shortest form."""
-    (first,), place = _take(data, place, 1)
-    major, number = first >> 5, first & 31
-    if major == 6 or (major == _SIMPLE and number not in (_FALSE, _TRUE, _NULL)) or number > 27:
-        raise RecordError(f"the encoded value holds the byte {first:#04x}, which no canonical value starts with")
-    if number < 24:
-        return major, number, place
-    width = _WIDTHS[number]
-    content, place = _take(data, place, width)
-    number = int.from_bytes(content, "big")
+def _read_number(data: bytes, place: int, code: int) -> tuple[int, int]:
+    """The number that follows a head with this code, and where it ends; refuses all but the shortest form."""
+    width = _WIDTHS.get(code)
+    if width is None:
+        raise _unknown(data[place - 1])
+    end = place + width
+    if end > len(data):
+        raise RecordError("the encoded value ends early")
+    number = int.from_bytes(data[place:end], "big")
     if number < (24 if width == 1 else 1 << 4 * width):
         raise RecordError("the encoded value holds a number that is not in its shortest form")
-    return major, number, place
+    return number, end
+
+
+def _unknown(first: int) -> RecordError:
+    return RecordError(f"the encoded value holds the byte {first:#04x}, which no canonical value starts with")
 
 
 def _decode_array(data: bytes, place: int, count: int, depth: int) -> tuple[Value, int]:
+    start, is_deepest = place, depth >= MAX_DEPTH
+    if not is_deepest and (known := _shapes.read(data, place, count)) is not None:
+        return known
     items: list[Value] = []
-    is_deepest = depth >= MAX_DEPTH
-    for _ in range(count):  # a false count ends at the data's end: every item takes at least a byte
-        head = data[place : place + 2]
-        if head == _DIGEST_HEAD and place + 2 + _DIGEST_SIZE <= len(data) and not is_deepest:
-            items.append(data[place + 2 : place + 2 + _DIGEST_SIZE])  # the short way of `_encode_array`
-            place += 2 + _DIGEST_SIZE
-        elif head[:1] == _NULL_HEAD and not is_deepest:
-            items.append(None)
-            place += 1
-        else:
-            item, place = _decode(data, place, depth + 1)
-            items.append(item)
-    return tuple(items), place
+    digests: list[bytes | None] = []
+    while len(items) < count:  # a false count ends at the data's end: every item takes at least a byte
+        item, place = _decode(data, place, depth + 1)
+        items.append(item)
+        if item is None or (isinstance(item, bytes) and len(item) == DIGEST_SIZE):
+            digests.append(item)
+    if len(digests) < count:
+        return tuple(items), place
+    array = DigestArray(digests)
+    _shapes.remember(array, start, len(data))
+    return array, place
 
 
 def _decode_map(data: bytes, place: int, count: int, depth: int) -> tuple[Value, int]:
@@ -172,13 +183,6 @@ def _decode_map(data: bytes, place: int, count: int, depth: int) -> tuple[Value,
         previous = spelled
         entries[key], place = _decode(data, place, depth + 1)
     return entries, place
-
-
-def _take(data: bytes, place: int, count: int) -> tuple[bytes, int]:
-    content = data[place : place + count]
-    if len(content) != count:
-        raise RecordError("the encoded value ends early")
-    return content, place + count
 
 
 def _to_text(content: bytes) -> str:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 
 from mithridate.ledger.canonical import Value
 from mithridate.ledger.errors import RecordError
+from mithridate.ledger.shapes import DIGEST_SIZE, DigestArray
 
-DIGEST_SIZE = 32
 MAX_TEXT = 1024
 MAX_INTEGER = 2**63 - 1
+
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 
 
 def read_map(value: Value, keys: Sequence[str], what: str) -> Mapping[str, Value]:
@@ -38,9 +41,16 @@ def read_digest_or_none(value: Value, what: str) -> bytes | None:
     return None if value is None else read_bytes(value, what)
 
 
+def read_digests(value: Value, what: str) -> tuple[bytes | None, ...]:
+    """An array of digests, or null for each that is absent."""
+    if isinstance(value, DigestArray):  # which was looked through when it was decoded
+        return tuple(value)
+    return tuple(read_digest_or_none(item, what) for item in read_list(value, what))
+
+
 def read_text(value: Value, what: str) -> str:
     """A text of at most 1,024 printable characters."""
-    if not isinstance(value, str) or len(value) > MAX_TEXT or any(letter < " " or letter == "\x7f" for letter in value):
+    if not isinstance(value, str) or len(value) > MAX_TEXT or _CONTROL.search(value):
         raise RecordError(f"the {what} is not a text of at most {MAX_TEXT} characters without control characters")
     return value
 

@@ -31,6 +31,7 @@ class TileFollower:
         self._rows: list[EntryRow] = []
         self._has_failed = False
         self._is_writing = False
+        self._is_pausing = False
         self._is_awaited = False
         self._is_closed = False
         self._thread: threading.Thread | None = None
@@ -47,7 +48,8 @@ class TileFollower:
                 self._head = head
                 self._rows.extend(rows)
                 self._start()
-                self._changed.notify_all()
+                if not self._is_pausing or self._is_urgent():  # else it is only woken to sleep on
+                    self._changed.notify_all()
                 self._changed.wait_for(lambda: len(self._rows) < MAX_BEHIND or self._has_failed)
                 return
         self._publish(head, head.size - len(rows), rows)
@@ -100,7 +102,9 @@ class TileFollower:
                 self._has_failed = has_failed
                 self._is_writing = False
                 self._changed.notify_all()
+                self._is_pausing = True
                 self._changed.wait_for(self._is_urgent, PAUSE_SECONDS)
+                self._is_pausing = False
 
     def _is_urgent(self) -> bool:
         return self._is_closed or self._is_awaited or len(self._rows) >= MAX_BEHIND // 4

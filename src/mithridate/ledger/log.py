@@ -127,13 +127,15 @@ class Ledger(ReadableLedger):
         salt) lets the log find the record by SOP instance UID, patient and accession number.  The same bytes again
         give the receipt they gave.  Raises LedgerRefusal naming why, LedgerFailure when the log cannot answer.
         """
-        return self.submit_later(entry, salt=salt, identity=identity).result()
+        return self._append(self._prepare(entry, _parse(entry), salt, identity))
 
     def submit_later(
         self, entry: bytes, *, salt: bytes | None = None, identity: Mapping[str, bytes | None] | None = None
     ) -> Future[Receipt]:
         """`submit` that does not wait: the future holds its receipt, or raises what the log found wrong with it."""
-        return self._queue(self._prepare(entry, _parse(entry), salt, identity))
+        submission = self._prepare(entry, _parse(entry), salt, identity)
+        self._sequencer.put(submission)
+        return submission.done
 
     def enroll(self, entry: bytes) -> Receipt:
         """Log a signed enrolment: by the operator, or by the device itself as its record number 0.
@@ -143,7 +145,7 @@ class Ledger(ReadableLedger):
         parts = _parse(entry)
         if not isinstance(parts.record.body, Enrolment):
             raise LedgerRefusal("this entry is no enrolment: submit it")
-        return self._queue(self._prepare(entry, parts, may_enroll=True)).result()
+        return self._append(self._prepare(entry, parts, may_enroll=True))
 
     def enroll_device(self, enrolment: Enrolment) -> Receipt:
         """Log an enrolment that a device prepared, signed by the operator."""
@@ -281,9 +283,10 @@ class Ledger(ReadableLedger):
             keys += self._keys.of_name(known_as)
         return Submission(entry, record, salt, keys, may_enroll)
 
-    def _queue(self, submission: Submission) -> Future[Receipt]:
-        self._sequencer.put(submission)
-        return submission.done
+    def _append(self, submission: Submission) -> Receipt:
+        if self._sequencer.enter(submission):
+            self._sequencer.commit(submission)
+        return submission.done.result()
 
 
 def _parse(entry: bytes) -> UncheckedEntry:

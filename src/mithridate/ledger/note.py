@@ -10,6 +10,7 @@ A note's text may be used only when a trusted key signed it, so the one way to i
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -22,6 +23,7 @@ MAX_SIGNATURES = 100
 KEY_ID_SIZE = 4
 
 _MARK = "— "
+_CONTROL = re.compile(r"[\x00-\x09\x0b-\x1f]")
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def _decode(data: bytes) -> str:
         whole = data.decode("utf-8")
     except UnicodeDecodeError:
         raise NoteError("the note is not UTF-8") from None
-    if any(letter < " " and letter != "\n" for letter in whole):
+    if _CONTROL.search(whole):
         raise NoteError("the note holds a control character other than newline")
     return whole
 

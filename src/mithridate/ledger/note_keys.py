@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 from mithridate.ledger.encodings import from_base64, to_base64
 from mithridate.ledger.errors import NoteError
@@ -46,7 +47,7 @@ class VerifierKey:
     def __str__(self) -> str:
         return f"{self.name}+{self.key_id.hex()}+{to_base64(bytes([self.kind]) + self.public_key)}"
 
-    @property
+    @cached_property
     def key_id(self) -> bytes:
         """The 4 bytes by which a signature line names this key."""
         return key_id(self.name, self.kind, self.public_key)
@@ -79,6 +80,10 @@ class NoteKey:
 
     def verifier(self) -> VerifierKey:
         """The public half."""
+        return self._verifier
+
+    @cached_property
+    def _verifier(self) -> VerifierKey:
         return VerifierKey(self.name, self.signer.public_key, self.kind)
 
     def sign_text(self, text: str) -> NoteSignature:

@@ -45,7 +45,8 @@ class Publisher:
         """
         path = self.folder / CHECKPOINT_PATH
         try:
-            data = path.read_bytes()
+            with path.open("rb", buffering=0) as stream:
+                data = stream.readall()
         except FileNotFoundError:
             return b"", None
         except OSError as error:
@@ -79,7 +80,7 @@ class Publisher:
                 return
             writer = self._resume(data, stated)
             if writer.size == begin and recent:
-                writer.append([row.entry for row in recent])
+                writer.append([row.entry for row in recent], [row.leaf for row in recent])
             else:
                 _catch_up(writer, self._store, head.size)
             if writer.size != head.size or writer.root() != head.root:

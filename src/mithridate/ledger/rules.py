@@ -166,7 +166,7 @@ class Admission:
         fingerprint = fingerprint_of(record)
         if fingerprint is not None:
             keys: set[Key] = {*public_keys(fingerprint), *submission.keys}
-            self.batch.lookups.extend((kind, key, position) for kind, key in sorted(keys))
+            self.batch.lookups.extend([(kind, key, position) for kind, key in keys])
         if submission.salt is not None:
             self.batch.salts.append((position, submission.salt))
         return position

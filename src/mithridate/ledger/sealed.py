@@ -18,8 +18,8 @@ from mithridate.ledger.errors import RecordError
 from mithridate.ledger.fields import (
     read_bytes,
     read_digest_or_none,
+    read_digests,
     read_integer,
-    read_list,
     read_map,
     read_text,
 )
@@ -110,5 +110,4 @@ def commit(salt: bytes, group: str, values: Mapping[str, bytes | None]) -> Diges
 
 
 def _read_digests(value: Value, what: str) -> Digests:
-    what = f"{what} of the fingerprint"
-    return tuple(read_digest_or_none(item, what) for item in read_list(value, what))
+    return read_digests(value, f"{what} of the fingerprint")

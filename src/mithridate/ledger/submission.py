@@ -28,6 +28,7 @@ IDENTITY_LOOKUPS = {
 """The identity attributes by which records can be found."""
 
 _DOMAIN = b"mithridate/lookup/1\x00"
+_OF_IMAGES = (Capture, Derivation)
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class LookupKeys:
 
 def fingerprint_of(record: Record) -> SealedFingerprint | None:
     """The fingerprint in a record, None in those that have none."""
-    return record.body.fingerprint if isinstance(record.body, Capture | Derivation) else None
+    return record.body.fingerprint if isinstance(record.body, _OF_IMAGES) else None
 
 
 def public_keys(fingerprint: SealedFingerprint) -> tuple[Key, ...]:

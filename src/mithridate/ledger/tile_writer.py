@@ -6,10 +6,10 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from mithridate.files import replace_file
 from mithridate.ledger import merkle
 from mithridate.ledger.errors import TileError
 from mithridate.ledger.merkle import Frontier
+from mithridate.ledger.replacing import replace_files
 from mithridate.ledger.tile_reader import TileReader, folder_source
 from mithridate.ledger.tiles import CHECKPOINT_PATH, TILE_HEIGHT, TILE_WIDTH, Tile, encode_entry, tile_at
 
@@ -44,37 +44,39 @@ class TileWriter:
         """The root over all entries written."""
         return self._frontier.root()
 
-    def append(self, entries: Sequence[bytes]) -> bytes:
+    def append(self, entries: Sequence[bytes], leaves: Sequence[bytes] | None = None) -> bytes:
         """Write a batch and give the new root; when it returns, every file is on disk.
 
+        `leaves` are the entries' leaf hashes, when the caller has just computed them.
         Raises TileError for an entry of more than 65,535 bytes, before anything is written, and UserError when the disk
         refuses; the writer then still stands at its former size and the batch may be tried again.
         """
         encoded = [encode_entry(entry) for entry in entries]
+        if leaves is None:
+            leaves = [merkle.leaf_hash(entry) for entry in entries]
         frontier = Frontier(self.size, list(self._frontier.peaks))
         tails = [list(tail) for tail in self._tails]
         bundle = list(self._bundle)
         bundles: list[tuple[Tile, bytes]] = []
         tiles: list[tuple[Tile, bytes]] = []
-        for entry, framed in zip(entries, encoded, strict=True):
+        for leaf, framed in zip(leaves, encoded, strict=True):
             bundle.append(framed)
             if len(bundle) == TILE_WIDTH:
                 bundles.append((Tile(None, frontier.size // TILE_WIDTH), b"".join(bundle)))
                 bundle.clear()
-            for node in frontier.append(merkle.leaf_hash(entry)):
+            for node in frontier.append(leaf):
                 if node.level % TILE_HEIGHT == 0:
                     tiles += _extend(tails, node)
         bundles += _unfinished(None, bundle, frontier.size, self.size)
         for level, tail in enumerate(tails):
             tiles += _unfinished(level, tail, frontier.size, self.size)
-        for tile, content in bundles + tiles:
-            self._write(tile, content)
+        self._write(bundles + tiles)
         self._frontier, self._tails, self._bundle = frontier, tails, bundle
         return self.root()
 
     def publish(self, checkpoint: bytes) -> None:
         """Put a signed checkpoint in place of the former one."""
-        _write_file(self._folder / CHECKPOINT_PATH, checkpoint)
+        replace_files([(self._folder / CHECKPOINT_PATH, checkpoint)])
 
     def _resume(self, reader: TileReader) -> None:
         self._frontier = Frontier.load(reader.size, reader.node)
@@ -85,11 +87,12 @@ class TileWriter:
         begin = reader.size - reader.size % TILE_WIDTH
         self._bundle = [encode_entry(entry) for entry in reader.entries(begin)]
 
-    def _write(self, tile: Tile, content: bytes) -> None:
-        path = self._folder / tile.path
-        _write_file(path, content)
-        if tile.width == TILE_WIDTH:  # its beginnings are no longer needed: readers fall back on the full tile
-            shutil.rmtree(path.with_name(f"{path.name}.p"), ignore_errors=True)
+    def _write(self, tiles: Sequence[tuple[Tile, bytes]]) -> None:
+        replace_files([(self._folder / tile.path, content) for tile, content in tiles])
+        for tile, _ in tiles:
+            if tile.width == TILE_WIDTH:  # its beginnings are no longer needed: readers fall back on the full tile
+                path = self._folder / tile.path
+                shutil.rmtree(path.with_name(f"{path.name}.p"), ignore_errors=True)
 
 
 def _extend(tails: list[list[bytes]], node: merkle.Node) -> list[tuple[Tile, bytes]]:
@@ -111,7 +114,3 @@ def _unfinished(level: int | None, items: list[bytes], size: int, former: int) -
     if not items or size >> height == former >> height:
         return []
     return [(tile_at(level, (size >> height) // TILE_WIDTH, size), b"".join(items))]
-
-
-def _write_file(path: Path, content: bytes) -> None:
-    replace_file(path, lambda partial: partial.write_bytes(content))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import tempfile
 import threading
 from pathlib import Path
@@ -91,3 +92,25 @@ def test_no_more_is_worked_on_than_there_is_room_for() -> None:
         thread.join(10)
     assert done == len(threads)
     assert 60 <= peak <= 100
+
+
+@settings(deadline=None)
+@given(st.lists(st.binary(max_size=40)), st.binary(max_size=10))
+def test_the_hash_made_meanwhile_is_that_of_all_that_is_taken(chunks: list[bytes], header: bytes) -> None:
+    body = Body(1 << 20)
+    body.begin(header)
+    for chunk in chunks:
+        body.write(chunk)
+    assert body.digest(header + b"other") is None
+    assert body.digest(header) == hashlib.sha256(body.take(header)).digest()
+
+
+def test_no_hash_is_made_of_what_was_dropped_or_lies_on_disk(tmp_path: Path) -> None:
+    dropped, spilled, unbegun = Body(10), Body(1000, tmp_path, in_memory=10), Body(1000)
+    for body in (dropped, spilled):
+        body.begin(b"")
+    for body in (dropped, spilled, unbegun):
+        body.write(bytes(8))
+        body.write(bytes(8))
+        assert body.digest(b"") is None
+    assert spilled.take() == bytes(16)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Callable
 
@@ -17,11 +18,13 @@ from pynetdicom import AE
 from pynetdicom.sop_class import Verification
 
 from ledger.dicom_files import FOLDER, LOSSLESS, LOSSY, read, write
-from ledger.receive.sending import CT, associated, image, kept, send, split, store
+from ledger.receive.sending import CT, PATIENT, associated, image, kept, send, split, store
 from mithridate.ledger.fingerprint import Verdict, fingerprint_image
 from mithridate.ledger.log import Ledger
 from mithridate.ledger.receive.dicom import DicomReceiver
+from mithridate.ledger.receive.intake import Arrival, Intake
 from mithridate.ledger.receive.spool import Spool
+from mithridate.ledger.station import Station
 
 Start = Callable[..., DicomReceiver]
 
@@ -43,6 +46,15 @@ def test_a_round_trip_is_transcoded_and_what_is_kept_identical(
     (file,) = set(kept(spool)) - set(before)
     assert ledger.judge(file, name).verdict is Verdict.IDENTICAL
     assert split(file)[1] == split(data)[1]
+
+
+def test_an_object_is_hashed_while_it_comes(ledger: Ledger, station: Station) -> None:
+    arrivals: list[Arrival] = []
+    intake = Intake(ledger, station, limits=PATIENT, observer=lambda arrival, _: arrivals.append(arrival))
+    with DicomReceiver(intake, port=0, ae_title="LEDGER") as receiver:
+        for syntax in (ExplicitVRLittleEndian, ImplicitVRLittleEndian):
+            assert store(receiver.port, image(syntax=syntax)).Status == 0
+    assert [arrival.digest for arrival in arrivals] == [hashlib.sha256(arrival.data).digest() for arrival in arrivals]
 
 
 def test_the_sender_is_part_of_what_is_recorded(receiver: Start, spool: Spool) -> None:

@@ -12,11 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from pydicom.uid import (
-    ExplicitVRLittleEndian,
-)
+from pydicom.uid import ExplicitVRLittleEndian, generate_uid
 
 from ledger.receive.sending import CT, PATIENT, associated, image, kept, send, split, store, wait_for
+from mithridate.ledger.fingerprint import Verdict
 from mithridate.ledger.log import Ledger
 from mithridate.ledger.receive.dicom import DicomReceiver
 from mithridate.ledger.receive.limits import ReceiveLimits
@@ -66,6 +65,54 @@ def store_command() -> bytes:
     body = element(2, CT.encode() + b"\0") + element(0x100, b"\1\0") + element(0x110, b"\1\0")
     body += element(0x700, b"\0\0") + element(0x800, b"\0\0") + element(0x1000, b"1.2.3\0")
     return element(0, struct.pack("<I", len(body))) + body
+
+
+def together(*pdus: bytes) -> bytes:
+    """The same items in one PDU."""
+    items = b"".join(pdu[6:] for pdu in pdus)
+    return struct.pack(">BxI", 4, len(items)) + items
+
+
+_COMMAND = data_pdu(store_command(), command=True)
+_OTHER_COMMAND = data_pdu(store_command().replace(b"1.2.3\0", b"1.2.4\0"), command=True)
+_NOTHING = data_pdu(b"", last=False)
+
+
+@pytest.mark.parametrize(
+    "cut",
+    [
+        lambda half, rest: _COMMAND + half + rest,
+        lambda half, rest: together(_COMMAND, half, rest),
+        lambda half, rest: together(_COMMAND, half) + rest,
+        lambda half, rest: _COMMAND + together(half, rest),
+        lambda half, rest: _COMMAND + _NOTHING + half + _NOTHING + rest,
+        lambda half, rest: half + _COMMAND + rest,
+        lambda half, rest: together(_OTHER_COMMAND, half) + _COMMAND + rest,
+    ],
+    ids=["plain", "one PDU", "command with data", "data in one", "empty parts", "data first", "second command"],
+)
+def test_however_an_object_is_cut_what_is_kept_is_what_is_recorded(
+    receiver: Start, ledger: Ledger, spool: Spool, cut: Callable[[bytes, bytes], bytes]
+) -> None:
+    data_set = split(image(SOPInstanceUID="1.2.3", StudyInstanceUID=generate_uid()))[1]
+    with established(receiver().port) as connection:
+        connection.sendall(cut(data_pdu(data_set[:20_001], last=False), data_pdu(data_set[20_001:])))
+        assert connection.recv(4096)[0] == 4  # an answer
+    (file,) = kept(spool)
+    assert ledger.judge(file, "kept").verdict is Verdict.IDENTICAL
+    assert split(file)[1] == data_set
+    assert split(file)[0].file_meta.MediaStorageSOPInstanceUID == "1.2.3"
+
+
+@pytest.mark.parametrize("command", [_COMMAND, _OTHER_COMMAND, data_pdu(b"", command=True, last=False)])
+def test_a_command_in_the_midst_of_an_object_ends_the_association(
+    receiver: Start, ledger: Ledger, spool: Spool, command: bytes
+) -> None:
+    size, data_set = ledger.size, split(image(SOPInstanceUID="1.2.3"))[1]
+    with established(receiver().port) as connection:
+        connection.sendall(_COMMAND + data_pdu(data_set[:20_001], last=False) + command + data_pdu(data_set[20_001:]))
+        assert ended(connection)
+    assert (kept(spool), ledger.size) == ([], size)
 
 
 def test_an_association_aborted_in_the_middle_of_an_object_leaves_nothing(

@@ -342,7 +342,8 @@ def test_a_ledger_that_is_damaged_is_not_believed(serve: type[Service]) -> None:
     service = serve()
     for tile in service.ledger.tiles_folder.glob("tile/entries/**/*"):
         if tile.is_file():
-            tile.write_bytes(tile.read_bytes()[:-1] + b"\x00")
+            held = tile.read_bytes()
+            tile.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
     receipt = service.client(Role.DEVICE).get("/checkpoint").text
     leaf, sequence = service.ledger.reader().leaf(CT_INDEX).hex(), 1
     device_id = service.ledger.station(STATION).device_id.hex()

@@ -82,9 +82,23 @@ def test_what_is_appended_is_read_back(store: Store) -> None:
         assert store.find_first(connection, Lookup.FILE, [b"k" * 16, b"x" * 16]) == {b"k" * 16: 0}
         assert store.find_time(connection, 90, 93) == [8, 9, 10]
         assert (store.salt(connection, 0), store.salt(connection, 1)) == (b"s" * 32, None)
-        assert store.devices(connection, [b"d" * 32, b"e" * 32]) == {b"d" * 32: batch.new_devices[0]}
+        for ids in ([b"d" * 32], [b"d" * 32, b"e" * 32]):
+            assert store.devices(connection, ids) == {b"d" * 32: batch.new_devices[0]}
+        assert store.devices(connection, [b"e" * 32]) == store.devices(connection, []) == {}
         assert store.revocation(connection, b"t" * 32) == 5
         assert store.entry(connection, head.size) is None
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 4, 7, 15, 255, 257])
+def test_any_number_of_rows_is_inserted(store: Store, count: int) -> None:
+    batch = rows(0, count)
+    batch.lookups = [(Lookup.NAME, digest(number)[:16], number) for number in range(count)]
+    head = append(store, EMPTY, batch)
+    assert list(store.entries(0, head.size)) == batch.entries
+    with store.reading() as connection:
+        wanted = [(int(kind), key, position) for kind, key, position in batch.lookups]
+        assert store.lookups_present(connection, wanted) == set(wanted)
+        assert store.count_lookups(connection) == {Lookup.NAME: count}
 
 
 def test_a_device_is_changed_in_place(store: Store) -> None:

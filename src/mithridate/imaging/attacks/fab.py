@@ -109,13 +109,14 @@ class _Search:
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
         origin, x = self.examples.inputs[rows], lanes.x
         logits, gap, gradient = self.oracle.loss_and_gradient(x, self.pairs[rows], rows, towards_class)
-        fooled, size = self.goal.reached(logits, rows), length(x - origin, self.norm)
+        moved = x - origin
+        fooled, size = self.goal.reached(logits, rows), length(moved, self.norm)
         shorter = fooled & (size < lanes.shortest)
         # An adversarial iterate is drawn back towards the original; the linearization moves with it.
-        here = torch.where(each(fooled), origin + BACKWARD * (x - origin), x)
-        shift = ((here - origin) - (x - origin)).double().flatten(1)
-        at_here = gap.double() + (gradient.double().flatten(1) * shift).sum(1)
-        at_origin = gap.double() + (gradient.double().flatten(1) * (origin - x).double().flatten(1)).sum(1)
+        back = torch.where(fooled, 1 - BACKWARD, 0.0)
+        here = x - each(back) * moved
+        rise = (gradient * moved).flatten(1).sum(1, dtype=torch.float64)
+        at_here, at_origin = gap.double() - back * rise, gap.double() - rise
         forward = nearest_step(here, gradient, at_here, self.norm)
         from_origin = nearest_step(origin, gradient, at_origin, self.norm)
         a, b = length(forward, self.norm), length(from_origin, self.norm)

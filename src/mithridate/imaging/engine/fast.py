@@ -46,7 +46,8 @@ class _ToKernel(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, dtype: torch.dtype) -> Tensor:
         ctx.dtype = x.dtype
-        return x.to(dtype, memory_format=torch.channels_last)
+        # One after the other: both at once take more than twice as long.
+        return x.to(dtype).contiguous(memory_format=torch.channels_last)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:

@@ -7,6 +7,9 @@ from torch import Tensor
 
 from mithridate.imaging.engine.norms import Norm
 
+TOLERANCE = 1e-6
+"""Part of the way that may be missing: above the rounding of float32, far below what attacks go too far on purpose."""
+
 
 def nearest_step(x: Tensor, normal: Tensor, offset: Tensor, norm: Norm) -> Tensor:
     """The shortest step d with normal . d = -offset and x + d in [0, 1], N x C x H x W (Croce and Hein 2020, eq. 6).
@@ -18,24 +21,33 @@ def nearest_step(x: Tensor, normal: Tensor, offset: Tensor, norm: Norm) -> Tenso
     and t |normal_i| for the Euclidean one.  How far that carries is increasing, concave and piecewise linear in t, so
     Newton's method from below reaches the exact root in finitely many iterations.
     """
-    w = normal.double().flatten(1) * -offset.double().sign().view(-1, 1)
-    flat = x.double().flatten(1)
     # Scale invariance: only the direction of the normal and the ratio to the offset matter; this keeps w^2 in range.
-    scale = w.abs().amax(1, keepdim=True).clamp_min(1e-300)
-    w, goal = w / scale, offset.double().abs() / scale[:, 0]
-    room = torch.where(w > 0, 1 - flat, flat).clamp_min(0) * (w != 0)
+    w = normal.flatten(1)
+    scale = w.abs().amax(1, keepdim=True)
+    scale = torch.where(scale > 0, scale, 1)
+    # Images in float32, sums over them in float64: they are long.
+    w = (w / scale * -offset.to(w.dtype).sign()[:, None]).float()
+    goal = offset.double().abs() / scale[:, 0].double()
+    flat = x.float().flatten(1)
+    room = torch.where(w > 0, 1 - flat, flat).clamp_min(0)
     size = w.abs()
-    pace = (size > 0).double() if norm == "linf" else size
-    gain = size * pace
+    gain = size if norm == "linf" else size.square()
+    total = gain.sum(1, dtype=torch.float64)
     # A constant function has no hyperplane to go to: no step.
-    t = torch.where(gain.sum(1) > 0, goal / gain.sum(1).clamp_min(1e-300), 0.0)
+    t = torch.where(total > 0, goal / total.clamp_min(1e-300), 0.0)
     for _ in range(100):
-        length = torch.minimum(t[:, None] * pace, room)
-        short = goal - (size * length).sum(1)
-        slope = (gain * (t[:, None] * pace < room)).sum(1)
-        going = (short > 1e-12 * goal) & (slope > 0)
+        reach = _reach(t, size, norm)
+        short = goal - (size * torch.minimum(reach, room)).sum(1, dtype=torch.float64)
+        slope = torch.where(reach < room, gain, 0).sum(1, dtype=torch.float64)
+        going = (short > TOLERANCE * goal) & (slope > 0)
         if not bool(going.any()):
             break
         t = torch.where(going, t + short / slope.clamp_min(1e-300), t)
-    step = torch.minimum(t[:, None] * pace, room) * w.sign()
+    step = torch.minimum(_reach(t, size, norm), room) * w.sign()
     return step.to(x.dtype).view_as(x)
+
+
+def _reach(t: Tensor, size: Tensor, norm: Norm) -> Tensor:
+    """How far each pixel would go, were there room."""
+    far = t.float()[:, None]
+    return far if norm == "linf" else far * size

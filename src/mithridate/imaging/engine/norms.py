@@ -29,14 +29,14 @@ def each(values: Tensor) -> Tensor:
 
 def length(step: Tensor, norm: Norm) -> Tensor:
     """Length of each step, float64 N."""
-    flat = step.double().flatten(1)
-    return flat.abs().amax(1) if norm == "linf" else flat.norm(dim=1)
+    flat = step.flatten(1)
+    return flat.abs().amax(1).double() if norm == "linf" else flat.double().norm(dim=1)
 
 
 def dual_length(gradient: Tensor, norm: Norm) -> Tensor:
     """How much a linear function of this gradient rises a unit step, float64 N."""
-    flat = gradient.double().flatten(1)
-    return flat.abs().sum(1) if norm == "linf" else flat.norm(dim=1)
+    flat = gradient.flatten(1)
+    return flat.abs().sum(1, dtype=torch.float64) if norm == "linf" else flat.double().norm(dim=1)
 
 
 def into_ball(step: Tensor, radius: Tensor, norm: Norm) -> Tensor:

@@ -21,7 +21,7 @@ from mithridate.models.torch_module import TorchModel
 from mithridate.oracle import DifferentiableModel, Gradients, Loss
 from mithridate.seeds import ExampleRandom
 
-DOUBTFUL = 2
+DOUBTFUL = 1
 """Doubtful examples that are attacked again at a time."""
 
 

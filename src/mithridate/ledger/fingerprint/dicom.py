@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -13,6 +12,7 @@ from mithridate.ledger.fingerprint.dicom_file import DicomFile, damaged, parse_d
 from mithridate.ledger.fingerprint.dicom_pixels import PixelLayout, pixel_root, read_layout
 from mithridate.ledger.fingerprint.dicom_schema import SCHEMA
 from mithridate.ledger.fingerprint.dicom_stream import CodedStream, NativeStream, read_stream
+from mithridate.ledger.fingerprint.file_hash import begin_file_hash
 from mithridate.ledger.fingerprint.model import Fingerprint, FingerprintError, Limits
 from mithridate.media.quiet import quiet
 
@@ -48,11 +48,11 @@ def fingerprint_dicom(data: bytes, name: str, limits: Limits | None = None) -> F
     return open_dicom(data, name, limits).fingerprint
 
 
-def open_dicom(data: bytes, name: str, limits: Limits | None = None) -> OpenedDicom:
-    """`fingerprint_dicom` for whoever goes on to use the image: what was fingerprinted is what they get."""
+def open_dicom(data: bytes, name: str, limits: Limits | None = None, *, digest: bytes | None = None) -> OpenedDicom:
+    """`fingerprint_dicom` for whoever goes on to use the image; `digest` is the data's SHA-256, if it is known."""
     limits = limits or Limits()
     _check_size(data, name, limits)
-    return _guarded(lambda: parse_file(data, name, limits), data, name, limits)
+    return _guarded(lambda: parse_file(data, name, limits), data, name, limits, digest)
 
 
 def fingerprint_data_set(data: bytes, syntax: str, name: str, limits: Limits | None = None) -> Fingerprint:
@@ -65,33 +65,36 @@ def fingerprint_data_set(data: bytes, syntax: str, name: str, limits: Limits | N
     return _guarded(lambda: parse_data_set(data, syntax, name, limits), data, name, limits).fingerprint
 
 
-def _guarded(parse: Callable[[], DicomFile], data: bytes, name: str, limits: Limits) -> OpenedDicom:
+def _guarded(
+    parse: Callable[[], DicomFile], data: bytes, name: str, limits: Limits, digest: bytes | None = None
+) -> OpenedDicom:
     """Parse and fingerprint; whatever a damaged value makes pydicom raise becomes a refusal."""
     try:
         with quiet():  # whatever matters is refused, not warned of
-            return _fingerprint(parse(), hashlib.sha256(data).digest(), name, limits)
+            file_hash = begin_file_hash(data) if digest is None else lambda: digest
+            return _fingerprint(parse(), file_hash, name, limits)
     except FingerprintError:
         raise
     except Exception as error:
         raise damaged(name, error) from error
 
 
-def _fingerprint(file: DicomFile, digest: bytes, name: str, limits: Limits) -> OpenedDicom:
+def _fingerprint(file: DicomFile, file_hash: Callable[[], bytes], name: str, limits: Limits) -> OpenedDicom:
     if is_document(file):
-        return OpenedDicom(fingerprint_document(file, digest, MEDIA), file, None, None)
+        return OpenedDicom(fingerprint_document(file, file_hash(), MEDIA), file, None, None)
     stream = read_stream(file, name)
     pixels = _read_pixels(file, stream, name, limits)
     fingerprint = Fingerprint(
         media=MEDIA,
         schema=SCHEMA,
         frames=pixels.layout.frames if pixels.layout is not None else 0,
-        file=digest,
         stream=stream.digest(),
         pixels=pixels.root,
         coding=coding_digests(file),
         attributes=attribute_digests(file, is_rotated=_is_rotated(stream)),
         identity=identity_digests(file),
         fault=pixels.fault,
+        file=file_hash(),  # last, because it may still be made meanwhile
     )
     return OpenedDicom(fingerprint, file, stream, pixels.layout)
 
@@ -100,7 +103,7 @@ def _read_pixels(file: DicomFile, stream: NativeStream | CodedStream, name: str,
     """F2, or None where the stream is the authority, or the reason why neither can be."""
     try:
         keyword = stream.keyword if isinstance(stream, NativeStream) else "PixelData"
-        layout = read_layout(file.dataset, keyword, name, limits)
+        layout = read_layout(file, keyword, name, limits)
         if isinstance(stream, CodedStream) and not stream.is_reversible:
             if not stream.is_video and len(stream.codestreams) != layout.frames:
                 raise FingerprintError(

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
+from functools import cache, lru_cache
+from itertools import takewhile
 
-from pydicom.datadict import tag_for_keyword
+from pydicom.dataelem import RawDataElement
 from pydicom.dataset import Dataset
 from pydicom.tag import BaseTag
 
 from mithridate.ledger.canonical import Value
-from mithridate.ledger.fingerprint.dicom_elements import TAGS
+from mithridate.ledger.fingerprint.dicom_elements import Element, known_tag
 from mithridate.ledger.fingerprint.dicom_file import DicomFile
+from mithridate.ledger.fingerprint.dicom_plain import plain_value
 from mithridate.ledger.fingerprint.dicom_schema import (
     ATTRIBUTES,
     CODING,
@@ -23,10 +25,12 @@ from mithridate.ledger.fingerprint.dicom_schema import (
     SCOPES,
     TOP_LEVEL,
 )
-from mithridate.ledger.fingerprint.dicom_values import canonical_value, public_tags
-from mithridate.ledger.fingerprint.model import Named, named_digests
+from mithridate.ledger.fingerprint.dicom_values import canonical_value, element_value, public_tags
+from mithridate.ledger.fingerprint.model import Named, digest_value, named_digests
 
 _NATIVE = "native"
+_F3 = "attribute"
+_SHORT = 64  # bytes of a value that is worth remembering
 
 
 def identity_digests(file: DicomFile) -> Named:
@@ -46,32 +50,53 @@ def attribute_digests(file: DicomFile, *, is_rotated: bool) -> Named:
 
     `is_rotated` says that the stream keeps RGB in a rotated color space (JPEG 2000), whose label then means RGB.
     """
-    values = _values(file, TOP_LEVEL)
-    if is_rotated and values.get("PhotometricInterpretation") == ("texts", ("YBR_RCT",)):
-        values["PhotometricInterpretation"] = ("texts", ("RGB",))
-    values |= _overlays(file)
+    values = _overlays(file)
     for scope in SCOPES:
         values |= _functional_groups(file, scope)
-    return named_digests("attribute", values, ATTRIBUTES)
+    digests = dict(named_digests(_F3, values, ATTRIBUTES))
+    for keyword, tag in _tags(TOP_LEVEL):
+        if tag in file.elements:
+            digests[keyword] = _attribute_digest(file.elements[tag], file)
+    if is_rotated and digests["PhotometricInterpretation"] == digest_value(_F3, ("texts", ("YBR_RCT",))):
+        digests["PhotometricInterpretation"] = digest_value(_F3, ("texts", ("RGB",)))
+    return digests
+
+
+def _attribute_digest(element: Element, file: DicomFile) -> bytes:
+    """The digest of one value of F3."""
+    if isinstance(element, RawDataElement) and element.is_little_endian and 0 < element.length <= _SHORT:
+        known = _plain_digest(int(element.tag), element.VR, element.value)
+        if known is not None:
+            return known
+    return digest_value(_F3, element_value(element, file.dataset, file.is_little_endian))
+
+
+@lru_cache(1 << 12)
+def _plain_digest(tag: int, vr: str | None, data: bytes) -> bytes | None:
+    """The digest of a value of F3 that is plain; remembered, because the images of a series share nearly all of them.
+
+    What identifies a patient (F4) is not, so that it stays in memory no longer than it must.
+    """
+    value = plain_value(RawDataElement(BaseTag(tag), vr, len(data), data, 0, vr is None, True, True))
+    return None if value is None else digest_value(_F3, value)
 
 
 def _values(file: DicomFile, keywords: tuple[str, ...]) -> dict[str, Value | None]:
     """The values of those of the keywords that are present."""
-    return {
-        keyword: canonical_value(file.dataset, tag, file.is_little_endian)
-        for keyword, tag in _tags(keywords)
-        if tag in file.tags
-    }
+    found, dataset, little = file.elements, file.dataset, file.is_little_endian
+    present = [(keyword, found[tag]) for keyword, tag in _tags(keywords) if tag in found]
+    return {keyword: element_value(element, dataset, little) for keyword, element in present}
 
 
 def _overlays(file: DicomFile) -> dict[str, Value | None]:
     """For each overlay attribute, its value in every group that has one."""
     found: dict[str, list[Value]] = {}
-    for tag in file.tags:
-        group, element = tag >> 16, tag & 0xFFFF
-        if 0x6000 <= group <= 0x60FE and group % 2 == 0 and element:
-            value = canonical_value(file.dataset, tag, file.is_little_endian)
-            name = OVERLAY_ELEMENTS.get(element, OTHER_OVERLAY)
+    last = takewhile(lambda tag: tag >> 16 >= 0x6000, reversed(file.elements))  # they ascend, and few come as late
+    for tag in reversed(list(last)):
+        group, number = tag >> 16, tag & 0xFFFF
+        if group <= 0x60FE and group % 2 == 0 and number:
+            value = element_value(file.elements[tag], file.dataset, file.is_little_endian)
+            name = OVERLAY_ELEMENTS.get(number, OTHER_OVERLAY)
             found.setdefault(name, []).append((int(tag), value))
     return {name: tuple(values) for name, values in found.items()}
 
@@ -84,10 +109,13 @@ def _functional_groups(file: DicomFile, scope: str) -> dict[str, Value | None]:
     values: dict[str, Value | None] = {f"{scope}.items": len(groups)}
     for macro, keywords in MACROS.items():
         macros = [_items(group, macro) or () for group in groups]
-        named: set[int] = {_tag(keyword) for keyword in keywords}
+        named: set[int] = {known_tag(keyword) for keyword in keywords}
         for keyword in keywords:
             values[f"{scope}.{macro}.{keyword}"] = _over_items(
-                [[canonical_value(item, _tag(keyword), file.is_little_endian) for item in items] for items in macros]
+                [
+                    [canonical_value(item, known_tag(keyword), file.is_little_endian) for item in items]
+                    for items in macros
+                ]
             )
         values[f"{scope}.{macro}.{OTHER_IN_MACRO}"] = _over_items(
             [[_others(item, named, file.is_little_endian) for item in items] for items in macros]
@@ -117,12 +145,4 @@ def _items(dataset: Dataset, keyword: str) -> Sequence[Dataset] | None:
 
 @cache
 def _tags(keywords: tuple[str, ...]) -> tuple[tuple[str, BaseTag], ...]:
-    return tuple((keyword, _tag(keyword)) for keyword in keywords)
-
-
-@cache
-def _tag(keyword: str) -> BaseTag:
-    tag = tag_for_keyword(keyword)
-    if tag is None:
-        raise AssertionError(f"{keyword} is in no DICOM dictionary")
-    return TAGS[tag]
+    return tuple((keyword, known_tag(keyword)) for keyword in keywords)

@@ -27,7 +27,7 @@ _ALWAYS_PIXELS = ("Image", "Segmentation", "Parametric Map")
 
 def is_document(file: DicomFile) -> bool:
     """Whether an object has no pixels and need not have any, by its SOP class; an image that lost its pixels does."""
-    if any(tag in file.tags for tag in PIXEL_ELEMENTS.values()):
+    if any(tag in file.elements for tag in PIXEL_ELEMENTS.values()):
         return False
     name = UID(str(file.dataset.get("SOPClassUID", ""))).name
     return "Storage" in name and ("Surface" in name or not any(word in name for word in _ALWAYS_PIXELS))

@@ -6,17 +6,18 @@ and end where they say; a deflated data set is inflated within a limit; nothing 
 
 from __future__ import annotations
 
+import io
 import struct
 import zlib
-from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydicom.charset import convert_encodings
-from pydicom.dataset import Dataset
+from pydicom.dataelem import RawDataElement
+from pydicom.dataset import Dataset, FileDataset
 from pydicom.uid import UID, DeflatedExplicitVRLittleEndian, ExplicitVRBigEndian, ImplicitVRLittleEndian
 
-from mithridate.ledger.fingerprint.dicom_elements import read_elements
+from mithridate.ledger.fingerprint.dicom_elements import Element, read_elements
 from mithridate.ledger.fingerprint.model import FingerprintError, Limits
 
 _PREAMBLE = 128
@@ -30,13 +31,18 @@ _FIRST_TAG = 0x00080000  # what stands before belongs to a message or to a file'
 
 @dataclass(frozen=True)
 class DicomFile:
-    """A parsed data set, its transfer syntax, for each element whether its bytes are little endian (they all are or
-    none is), and the tags at its top level in ascending order."""
+    """A parsed data set.
+
+    Attributes: dataset, syntax (transfer syntax), is_little_endian (whether the bytes of its elements are: they all are
+    or none is), elements (those at its top level in ascending order, raw until the data set was asked for them), data
+    (the bytes that the elements were read from, already inflated).
+    """
 
     dataset: Dataset
     syntax: UID
     is_little_endian: bool
-    tags: Collection[int]
+    elements: dict[int, Element]
+    data: bytes = field(repr=False)
 
 
 def parse_file(data: bytes, name: str, limits: Limits) -> DicomFile:
@@ -67,8 +73,8 @@ def parse_data_set(data: bytes, syntax: str, name: str, limits: Limits, *, start
         data, start = _inflate(data[start:], name, limits), 0
     little = uid != ExplicitVRBigEndian
     try:
-        dataset, tags = _parse(data, start, uid == ImplicitVRLittleEndian, little, name)
-        return DicomFile(dataset, uid, little, tags)
+        dataset, elements = _parse(data, start, uid == ImplicitVRLittleEndian, little, name)
+        return DicomFile(dataset, uid, little, elements, data)
     except FingerprintError:
         raise
     except Exception as error:
@@ -89,8 +95,9 @@ def _read_header(data: bytes, name: str) -> tuple[str, int]:
     return syntax, place
 
 
-def _parse(data: bytes, start: int, implicit: bool, little: bool, name: str) -> tuple[Dataset, Collection[int]]:
-    elements: dict[Any, Any] = {}
+def _parse(data: bytes, start: int, implicit: bool, little: bool, name: str) -> tuple[Dataset, dict[int, Element]]:
+    elements: dict[Any, Element] = {}
+    element: Element | None = None
     previous, end = _FIRST_TAG - 1, start
     for tag, element, after in read_elements(data, start, implicit, little):
         if tag <= previous:
@@ -99,18 +106,24 @@ def _parse(data: bytes, start: int, implicit: bool, little: bool, name: str) -> 
                 "have the sender correct it"
             )
         previous = tag
-        length = getattr(element, "length", _UNDEFINED)
-        if length != _UNDEFINED and len(element.value or b"") != length:
-            raise FingerprintError(f"{name} ends early, inside the element {element.tag}: fetch it again")
         elements[element.tag] = element
         end = after
+    if isinstance(element, RawDataElement) and element.length not in (_UNDEFINED, _size(element, data)):
+        raise FingerprintError(f"{name} ends early, inside the element {element.tag}: fetch it again")
     if end != len(data):
         raise FingerprintError(f"{name} ends early, or holds something after its last element: fetch it again")
     elements.pop(_TRAILING_PADDING, None)  # by definition without meaning
-    dataset = Dataset(elements)
+    dataset = FileDataset(io.BytesIO(data), elements)  # which shares the bytes, and reads deferred values from them
     charset = dataset.get("SpecificCharacterSet")
     dataset.set_original_encoding(implicit, little, convert_encodings(charset) if charset else "iso8859")
-    return dataset, elements.keys()
+    return dataset, elements
+
+
+def _size(element: RawDataElement, data: bytes) -> int:
+    """How many bytes of an element's value are there."""
+    if element.value is None:
+        return min(element.length, len(data) - element.value_tell)
+    return len(element.value)
 
 
 def _inflate(data: bytes, name: str, limits: Limits) -> bytes:

@@ -14,16 +14,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydicom.dataelem import RawDataElement
-from pydicom.dataset import Dataset
 from pydicom.encaps import encapsulate
 from pydicom.pixels.decoders.base import get_decoder
 
 from mithridate.ledger import merkle
 from mithridate.ledger.canonical import Value
+from mithridate.ledger.fingerprint.dicom_elements import known_tag
 from mithridate.ledger.fingerprint.dicom_file import DicomFile
 from mithridate.ledger.fingerprint.dicom_plain import plain_integer
 from mithridate.ledger.fingerprint.dicom_stream import CodedStream, NativeStream
-from mithridate.ledger.fingerprint.model import FingerprintError, Limits, digest_bytes, frame_leaf
+from mithridate.ledger.fingerprint.dicom_words import word_digests
+from mithridate.ledger.fingerprint.model import FingerprintError, Limits, frame_leaf
 from mithridate.media.decoders import order_plugins
 from mithridate.media.quiet import decoding
 
@@ -58,21 +59,21 @@ class PixelLayout:
         return (self.rows, self.columns, samples, self.bits_stored, kind)
 
 
-def read_layout(dataset: Dataset, keyword: str, name: str, limits: Limits) -> PixelLayout:
-    """The layout of a data set's frames.  Raises FingerprintError for what is absent, impossible or too large."""
+def read_layout(file: DicomFile, keyword: str, name: str, limits: Limits) -> PixelLayout:
+    """The layout of a file's frames.  Raises FingerprintError for what is absent, impossible or too large."""
     is_float = keyword in _FLOATS
-    allocated = _integer(dataset, "BitsAllocated", name)
+    allocated = _integer(file, "BitsAllocated", name)
     layout = PixelLayout(
-        frames=_integer(dataset, "NumberOfFrames", name, default=1),
-        rows=_integer(dataset, "Rows", name),
-        columns=_integer(dataset, "Columns", name),
-        samples=_integer(dataset, "SamplesPerPixel", name),
+        frames=_integer(file, "NumberOfFrames", name, default=1),
+        rows=_integer(file, "Rows", name),
+        columns=_integer(file, "Columns", name),
+        samples=_integer(file, "SamplesPerPixel", name),
         bits_allocated=allocated,
-        bits_stored=allocated if is_float else _integer(dataset, "BitsStored", name),
-        is_signed=not is_float and _integer(dataset, "PixelRepresentation", name) == 1,
-        is_planar=_integer(dataset, "PlanarConfiguration", name, default=0) == 1,
+        bits_stored=allocated if is_float else _integer(file, "BitsStored", name),
+        is_signed=not is_float and _integer(file, "PixelRepresentation", name) == 1,
+        is_planar=_integer(file, "PlanarConfiguration", name, default=0) == 1,
         is_float=is_float,
-        photometric=str(dataset.get("PhotometricInterpretation", "")),
+        photometric=str(file.dataset.get("PhotometricInterpretation", "")),
     )
     if allocated not in (1, 8, 16, 32, 64) or _FLOATS.get(keyword, allocated) != allocated:
         raise FingerprintError(f"{name} has {allocated} bits allocated to a sample, which cannot be fingerprinted")
@@ -94,12 +95,11 @@ def read_layout(dataset: Dataset, keyword: str, name: str, limits: Limits) -> Pi
 def pixel_root(file: DicomFile, stream: NativeStream | CodedStream, layout: PixelLayout, name: str) -> bytes:
     """F2: the Merkle root over the frames.  Raises FingerprintError when a frame cannot be read exactly."""
     leaves = merkle.Frontier()
+    whole = stream if isinstance(stream, NativeStream) else None
     for words in stored_frames(file, stream, layout, name):
-        samples, residue = _canonical(words, layout)
-        if isinstance(stream, NativeStream) and _is_whole(samples, words, stream):
-            digest = stream.samples
-        else:
-            digest = digest_bytes("samples", np.ascontiguousarray(samples).reshape(-1).view(np.uint8).data)
+        digest, residue = word_digests(
+            words, layout.bits_stored, is_signed=layout.is_signed, is_float=layout.is_float, stream=whole
+        )
         leaves.append(frame_leaf(layout.header(words.shape[2]), digest, residue))
     return leaves.root()
 
@@ -131,7 +131,8 @@ def _native_frames(file: DicomFile, stream: NativeStream, layout: PixelLayout, n
     bits = count * layout.bits_allocated
     total = -(-bits * layout.frames // 8)
     excess = len(stream.data) - total
-    if excess < 0 or excess > max(1, bits // 8 - 1) or stream.data[total:].strip(b"\x00"):  # zeros may fill up the end
+    is_odd = excess < 0 or excess > max(1, bits // 8 - 1)
+    if is_odd or bytes(stream.data[total:]).strip(b"\x00"):  # zeros may fill up the end
         verb = "ends early" if excess < 0 else "has more pixel data than its frames"
         raise FingerprintError(f"{name} {verb}: {len(stream.data):,} bytes instead of {total:,}")
     for number in range(layout.frames):
@@ -149,7 +150,7 @@ def _interleave(words: Samples, layout: PixelLayout, per_pixel: int) -> Samples:
     return words.reshape(layout.rows, layout.columns, per_pixel)
 
 
-def _unpack_bits(data: bytes, start: int, count: int) -> Samples:
+def _unpack_bits(data: bytes | memoryview, start: int, count: int) -> Samples:
     """Single bits, the lowest of each byte first; a frame may start inside a byte (PS3.5 8.1.1)."""
     first = start // 8
     packed = np.frombuffer(data, np.uint8, -(-(start + count) // 8) - first, first)
@@ -196,45 +197,11 @@ def _options(layout: PixelLayout) -> dict[str, Any]:
     }
 
 
-def _is_whole(samples: Samples, words: Samples, stream: NativeStream) -> bool:
-    """Whether canonical samples are the stream's own bytes, all of them, so that they need not be hashed again."""
-    return samples is words and words.flags.c_contiguous and words.nbytes == len(stream.data) and words.base is not None
-
-
-def _canonical(words: Samples, layout: PixelLayout) -> tuple[Samples, bytes]:
-    """The samples, and a digest of the other bits of the words where these are not as they should be.
-
-    Words that are canonical already come back as the same object.
-    """
-    if layout.is_float:
-        return words, b""
-    width = words.dtype.itemsize * 8
-    raw = words.view(np.dtype(f"u{words.dtype.itemsize}")) if words.dtype.kind == "i" else words
-    bits = min(layout.bits_stored, width)
-    values = raw
-    residue = b""
-    if bits < width:
-        mask = raw.dtype.type((1 << bits) - 1)
-        values = raw & mask
-        extended = values
-        if layout.is_signed:
-            sign = raw.dtype.type(1 << (bits - 1))
-            extended = np.where(values & sign, values | ~mask, values)
-        if not layout.is_signed and np.array_equal(values, raw):
-            values = raw
-        elif not np.array_equal(extended, raw):
-            residue = digest_bytes("unused-bits", np.ascontiguousarray(raw >> bits).astype(f"<u{width // 8}").tobytes())
-    size = next(size for size in (1, 2, 4, 8) if layout.bits_stored <= size * 8)
-    if values is words and size == words.dtype.itemsize:
-        return words, residue
-    return np.ascontiguousarray(values).astype(f"<u{size}"), residue
-
-
-def _integer(dataset: Dataset, keyword: str, name: str, default: int | None = None) -> int:
-    element = dataset.get_item(keyword)
+def _integer(file: DicomFile, keyword: str, name: str, default: int | None = None) -> int:
+    element = file.elements.get(known_tag(keyword))
     if isinstance(element, RawDataElement) and (plain := plain_integer(element)) is not None:
         return plain
-    value = dataset.get(keyword)
+    value = file.dataset.get(keyword) if element is not None else None
     if value in (None, ""):
         if default is None:
             raise FingerprintError(f"{name} does not state its {keyword}: have the sender correct it")

@@ -31,7 +31,11 @@ def plain_value(element: RawDataElement) -> Value | None:
     data = element.value
     vr = element.VR or _vr(element.tag)
     read = _READERS.get(vr)
-    if read is None or not data or not element.is_little_endian:
+    if read is None:
+        return None
+    if not element.length:
+        return ("empty",)
+    if not data or not element.is_little_endian:
         return None
     if vr == "US" and "OW" in _vr(element.tag):  # a table, which counts as bytes
         return None

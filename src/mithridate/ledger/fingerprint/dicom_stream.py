@@ -12,11 +12,16 @@ from pydicom.uid import UID
 from mithridate.ledger import merkle
 from mithridate.ledger.fingerprint import codestream
 from mithridate.ledger.fingerprint.codestream import J2K_START, JP2_START, JPEG_START
+from mithridate.ledger.fingerprint.dicom_elements import TAGS, deferred_value
 from mithridate.ledger.fingerprint.dicom_file import DicomFile
 from mithridate.ledger.fingerprint.dicom_values import swap_words
 from mithridate.ledger.fingerprint.model import FingerprintError, digest_bytes
 
-PIXEL_ELEMENTS = {"PixelData": 0x7FE00010, "FloatPixelData": 0x7FE00008, "DoubleFloatPixelData": 0x7FE00009}
+PIXEL_ELEMENTS = {
+    "PixelData": TAGS[0x7FE00010],
+    "FloatPixelData": TAGS[0x7FE00008],
+    "DoubleFloatPixelData": TAGS[0x7FE00009],
+}
 
 _WORDS = {"OW": 2, "OF": 4, "OD": 8}
 _RLE = "1.2.840.10008.1.2.5"
@@ -29,10 +34,13 @@ _JPEG = _JPEG_LOSSLESS | _JPEG_LS_LOSSLESS | {f"1.2.840.10008.1.2.4.{number}" fo
 
 @dataclass(frozen=True)
 class NativeStream:
-    """Uncompressed pixel data as little-endian bytes; `keyword` is the element that holds them."""
+    """Uncompressed pixel data as little-endian bytes; `keyword` is the element that holds them.
+
+    Where the file has them so, `data` are a view of the file's own bytes.
+    """
 
     keyword: str
-    data: bytes
+    data: bytes | memoryview
 
     @cached_property
     def samples(self) -> bytes:
@@ -84,12 +92,16 @@ def read_stream(file: DicomFile, name: str) -> NativeStream | CodedStream:
     Raises FingerprintError when there are none or several, or their framing could be read in two ways.
     """
     dataset = file.dataset
-    found = [keyword for keyword, tag in PIXEL_ELEMENTS.items() if tag in dataset]
+    found = [keyword for keyword, tag in PIXEL_ELEMENTS.items() if tag in file.elements]
     if len(found) != 1:
         kind = UID(str(dataset.get("SOPClassUID", ""))).name or "an unknown kind"
         what = f"pixel data twice, as {' and '.join(found)}" if found else f"no pixel data ({kind})"
         raise FingerprintError(f"{name} has {what}: there is no image in it to fingerprint")
-    element = dataset[PIXEL_ELEMENTS[found[0]]]
+    tag = PIXEL_ELEMENTS[found[0]]
+    in_place = deferred_value(file.elements[tag], file.data)
+    if in_place is not None and file.is_little_endian and not file.syntax.is_encapsulated:
+        return NativeStream(found[0], in_place)
+    element = dataset[tag]
     value = bytes(element.value or b"")
     if not file.syntax.is_encapsulated:
         return NativeStream(found[0], swap_words(value, 1 if file.is_little_endian else _WORDS.get(element.VR, 1)))

@@ -28,16 +28,19 @@ def canonical_value(dataset: Dataset, tag: int, little: bool) -> Value | None:
 
     A value that does not fit its VR is taken as the bytes that stand in the file.
     """
-    raw = dataset.get_item(tag, keep_deferred=True)
-    if raw is None:
-        return None
-    plain = plain_value(raw) if isinstance(raw, RawDataElement) else None
+    found = dataset.get_item(tag, keep_deferred=True)
+    return element_value(found, dataset, little) if isinstance(found, RawDataElement | DataElement) else None
+
+
+def element_value(element: RawDataElement | DataElement, dataset: Dataset, little: bool) -> Value:
+    """`canonical_value` of an element of the data set that is at hand already."""
+    plain = plain_value(element) if isinstance(element, RawDataElement) else None
     if plain is not None:
         return plain
     try:
-        return _element(dataset[tag], little)
+        return _element(dataset[element.tag], little)
     except Exception:  # converting a malformed value raises nearly any type
-        stated = getattr(dataset.get_item(tag, keep_deferred=True), "value", None)
+        stated = getattr(dataset.get_item(element.tag, keep_deferred=True), "value", None)
         return ("raw", stated if isinstance(stated, bytes) else repr(stated))
 
 

@@ -21,12 +21,17 @@ def fingerprint_image(data: bytes, name: str, limits: Limits | None = None) -> F
     return open_image(data, name, limits).fingerprint
 
 
-def open_image(data: bytes, name: str, limits: Limits | None = None) -> OpenedDicom | OpenedRaster:
-    """`fingerprint_image` for whoever goes on to use the image: what was fingerprinted is what they get."""
+def open_image(
+    data: bytes, name: str, limits: Limits | None = None, *, digest: bytes | None = None
+) -> OpenedDicom | OpenedRaster:
+    """`fingerprint_image` for whoever goes on to use the image: what was fingerprinted is what they get.
+
+    `digest` is the SHA-256 of the data where whoever received them has made it meanwhile.
+    """
     if data[128:132] == _DICOM_MARK:
         from mithridate.ledger.fingerprint.dicom import open_dicom
 
-        return open_dicom(data, name, limits)
+        return open_dicom(data, name, limits, digest=digest)
     if is_raster(data):
-        return open_raster(data, name, limits)
+        return open_raster(data, name, limits, digest=digest)
     raise FingerprintError(f"{name} is no DICOM, PNG, JPEG or TIFF file: other kinds cannot be fingerprinted")

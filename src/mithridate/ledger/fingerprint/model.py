@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -66,6 +66,11 @@ class Fingerprint(ImageHashes):
 
 def digest_bytes(domain: str, *parts: bytes | memoryview) -> bytes:
     """SHA-256 of byte strings under the name of what they are; the caller fixes how they are divided."""
+    return digest_parts(domain, parts)
+
+
+def digest_parts(domain: str, parts: Iterable[bytes | memoryview]) -> bytes:
+    """`digest_bytes` of byte strings that are made one after another."""
     state = hashlib.sha256(_prefix(domain))
     for part in parts:
         state.update(part)

@@ -53,8 +53,8 @@ def fingerprint_raster(data: bytes, name: str, limits: Limits | None = None) -> 
     return open_raster(data, name, limits).fingerprint
 
 
-def open_raster(data: bytes, name: str, limits: Limits | None = None) -> OpenedRaster:
-    """`fingerprint_raster` for whoever goes on to use the image: what was fingerprinted is what they get."""
+def open_raster(data: bytes, name: str, limits: Limits | None = None, *, digest: bytes | None = None) -> OpenedRaster:
+    """`fingerprint_raster` for whoever goes on to use the image; `digest` is the data's SHA-256, if it is known."""
     limits = limits or Limits()
     if len(data) > limits.file_bytes:
         raise FingerprintError(f"{name} has {len(data):,} bytes, above the limit of {limits.file_bytes:,}")
@@ -64,7 +64,7 @@ def open_raster(data: bytes, name: str, limits: Limits | None = None) -> OpenedR
         media=parts.media,
         schema=SCHEMA,
         frames=parts.frames,
-        file=hashlib.sha256(data).digest(),
+        file=digest or hashlib.sha256(data).digest(),
         stream=parts.stream,
         pixels=_pixel_root(parts),
         coding={},

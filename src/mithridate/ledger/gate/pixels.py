@@ -19,6 +19,7 @@ from PIL import Image
 from mithridate.ledger.fingerprint.dicom import OpenedDicom
 from mithridate.ledger.fingerprint.dicom_pixels import PixelLayout, stored_frames
 from mithridate.ledger.fingerprint.dicom_stream import NativeStream
+from mithridate.ledger.fingerprint.dicom_words import value_range
 from mithridate.ledger.fingerprint.raster import OpenedRaster
 from mithridate.ledger.gate.refusal import GateRefusal, RefusalCode
 from mithridate.media.quiet import quiet
@@ -81,11 +82,11 @@ def _samples(words: Samples, layout: PixelLayout) -> Samples:
     size, bits = words.dtype.itemsize, layout.bits_stored
     unsigned = words.view(f"<u{size}") if words.flags.c_contiguous else words.astype(f"<u{size}")
     spare = 8 * size - bits
+    is_proper = spare <= 0 or value_range(unsigned, bits, is_signed=layout.is_signed)[0]
     if not layout.is_signed:
-        mask = unsigned.dtype.type((1 << bits) - 1)
-        return unsigned if spare <= 0 or not (unsigned > mask).any() else unsigned & mask
+        return unsigned if is_proper else unsigned & unsigned.dtype.type((1 << bits) - 1)
     signed = unsigned.view(f"<i{size}")
-    return signed if spare <= 0 else (signed << spare) >> spare
+    return signed if is_proper else (signed << spare) >> spare
 
 
 def _decoded(image: OpenedDicom, layout: PixelLayout, name: str) -> Frames:

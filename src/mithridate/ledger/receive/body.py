@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,6 +31,12 @@ class Body(BytesIO):
         self._in_memory = in_memory
         self._chunks: list[bytes] = []
         self._file: IO[bytes] | None = None
+        self._header = b""
+        self._hash: Any = None
+
+    def begin(self, header: bytes) -> None:
+        """Hash the object while it comes, behind the header that `take` is going to be given."""
+        self._header, self._hash = header, hashlib.sha256(header)
 
     def write(self, data: Any) -> int:
         """Add bytes; returns how many were given."""
@@ -44,13 +51,21 @@ class Body(BytesIO):
                 self._file = tempfile.TemporaryFile(dir=self._folder)  # noqa: SIM115 - lives as long as the body
                 self._file.writelines(self._chunks)
                 self._chunks.clear()
+                self._hash = None  # what is read back from a disk is hashed as it was read
             if self._file is None:
                 self._chunks.append(bytes(data))
+                if self._hash is not None:
+                    self._hash.update(data)
             else:
                 self._file.write(data)
         except OSError as error:
             self._drop(f"it cannot be kept while it arrives ({error.strerror or error})")
         return len(data)
+
+    def digest(self, header: bytes) -> bytes | None:
+        """SHA-256 of what `take` is going to give for the same header, None where it was not made meanwhile."""
+        is_made = self._hash is not None and self.fault is None and self._header == header
+        return bytes(self._hash.digest()) if is_made else None
 
     def take(self, header: bytes = b"") -> bytes:
         """The header and all bytes after it; the body is empty from then on."""

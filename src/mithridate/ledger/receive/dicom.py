@@ -18,14 +18,17 @@ from typing import Any, Self
 
 from pydicom.dataset import Dataset
 from pynetdicom import AE, evt
+from pynetdicom.association import Association
+from pynetdicom.dimse_primitives import C_STORE
 
 from mithridate.errors import UserError
 from mithridate.ledger.receive.body import Body
 from mithridate.ledger.receive.contexts import answer, verification
 from mithridate.ledger.receive.intake import Arrival, Intake
 from mithridate.ledger.receive.part10 import Stated, file_header
+from mithridate.ledger.receive.provider import Provider
 from mithridate.ledger.receive.refusal import Kind, Refused
-from mithridate.ledger.receive.transport import Provider, Server
+from mithridate.ledger.receive.transport import Server
 
 _log = logging.getLogger("mithridate.ledger.receive")
 
@@ -80,6 +83,7 @@ class DicomReceiver:
                 ],
                 limits=limits,
                 spill=intake.folder,
+                header=_header,
             )
         except OSError as error:
             why = error.strerror or error
@@ -136,18 +140,17 @@ class DicomReceiver:
         if lost:
             _log.warning("%s broke off after %d bytes of an object: nothing of it is kept", _peer(event.assoc), lost)
 
-    def _store(self, event: Any) -> Dataset:
+    def _store(self, event: Any) -> Dataset | int:
         """Answer one C-STORE request, once the object is logged or refused."""
         name = f"object {_printable(str(event.request.AffectedSOPInstanceUID))}"
         try:
             self._intake.take(self._arrival(event, name))
         except Refused as refused:  # the sender knows which object it sent, and there is little room to say why
             return _status(refused.kind.value, str(refused).replace(name, "object"))
-        return _status(_SUCCESS)
+        return _SUCCESS
 
     def _arrival(self, event: Any, name: str) -> Arrival:
         request, peer = event.request, _peer(event.assoc)
-        calling, syntax = event.assoc.requestor.ae_title.strip(), str(event.context.transfer_syntax)
         sop_class, sop_instance = str(request.AffectedSOPClassUID), str(request.AffectedSOPInstanceUID)
         body = request.DataSet
         arrival = Arrival(b"", name, peer, "dimse", Stated(sop_class, sop_instance))
@@ -157,8 +160,9 @@ class DicomReceiver:
         if event.context.abstract_syntax != sop_class:
             refused = Refused(Kind.MISMATCH, f"{name} was sent in the presentation context of another SOP class")
             raise self._intake.refuse(arrival, refused)
-        header = file_header(syntax=syntax, sop_class=sop_class, sop_instance=sop_instance, calling=calling)
-        return Arrival(body.take(header), name, peer, "dimse", arrival.expected)
+        header = _header(event.assoc, event.context.transfer_syntax, request)
+        digest = body.digest(header)
+        return Arrival(body.take(header), name, peer, "dimse", arrival.expected, digest)
 
 
 def server_tls(certificate: Path, key: Path, clients: Path | None = None) -> ssl.SSLContext:
@@ -181,13 +185,22 @@ def server_tls(certificate: Path, key: Path, clients: Path | None = None) -> ssl
     return context
 
 
-def _status(code: int, comment: str = "") -> Dataset:
+def _status(code: int, comment: str) -> Dataset:
     status = Dataset()
     status.Status = code
-    if comment:
-        text = comment.encode("ascii", "replace").decode("ascii").replace("\\", "/")
-        status.ErrorComment = text if len(text) <= _COMMENT else text[: _COMMENT - 3] + "..."
+    text = comment.encode("ascii", "replace").decode("ascii").replace("\\", "/")
+    status.ErrorComment = text if len(text) <= _COMMENT else text[: _COMMENT - 3] + "..."
     return status
+
+
+def _header(association: Association, syntax: str, request: C_STORE) -> bytes:
+    """The header of the file that the data set of a C-STORE request becomes."""
+    return file_header(
+        syntax=str(syntax),
+        sop_class=str(request.AffectedSOPClassUID),
+        sop_instance=str(request.AffectedSOPInstanceUID),
+        calling=association.requestor.ae_title.strip(),
+    )
 
 
 def _peer(association: Any) -> str:
@@ -197,4 +210,4 @@ def _peer(association: Any) -> str:
 
 def _printable(text: str) -> str:
     """Text from the network as it may stand in a log line."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+    return text if text.isprintable() else "".join(letter if letter.isprintable() else "?" for letter in text)

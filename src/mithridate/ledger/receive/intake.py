@@ -39,7 +39,7 @@ class Arrival:
 
     Attributes: data (the bytes of a file), name (for messages), peer (who sent it, for messages), channel ("dimse",
     "stow" or "file", as recorded), expected (what the sender announced: an object that says otherwise is refused;
-    empty texts are not compared).
+    empty texts are not compared), digest (SHA-256 of the data, None where it is still to be made).
     """
 
     data: bytes
@@ -47,6 +47,7 @@ class Arrival:
     peer: str
     channel: str
     expected: Stated = field(default_factory=Stated)
+    digest: bytes | None = None
 
 
 Observer: TypeAlias = Callable[[Arrival, Receipt | Refused], None]
@@ -148,7 +149,7 @@ class Intake:
     def _open(self, arrival: Arrival) -> OpenedDicom | OpenedRaster:
         limits = self.limits.fingerprint
         try:
-            opened = open_image(arrival.data, arrival.name, limits)
+            opened = open_image(arrival.data, arrival.name, limits, digest=arrival.digest)
         except FingerprintError as error:
             syntax = state(arrival.data, limits).syntax
             known = not syntax or UID(syntax).is_transfer_syntax

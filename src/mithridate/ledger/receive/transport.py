@@ -27,20 +27,16 @@ from pynetdicom._handlers import (
     standard_pdu_sent_handler,
 )
 from pynetdicom.association import Association
-from pynetdicom.dimse import DIMSEServiceProvider
-from pynetdicom.dimse_messages import DIMSEMessage
 from pynetdicom.presentation import PresentationContext
 from pynetdicom.transport import AssociationServer, AssociationSocket, RequestHandler, ThreadedAssociationServer
 
-from mithridate.ledger.receive.body import Body
 from mithridate.ledger.receive.limits import ReceiveLimits
+from mithridate.ledger.receive.provider import Header, Provider
 
 _log = logging.getLogger("mithridate.ledger.receive")
 
 _QUICK_ACK = getattr(socket, "TCP_QUICKACK", None)  # Linux
 _MAX_CONTROL_PDU = 1 << 20  # an association request with 128 contexts has about 30 KB
-_MAX_QUEUED = 4
-_MAX_COMMAND = 64 << 10
 _PATIENCE = 0.05  # seconds after which time-outs are looked at even when nothing happens
 _SHORT = 0.001
 _LOG_WRITERS = (  # they take every message apart, also where nobody reads what they would say of it
@@ -68,9 +64,11 @@ class Server(ThreadedAssociationServer):
         handlers: list[Any],
         limits: ReceiveLimits,
         spill: Path | None,
+        header: Header,
     ) -> None:
         self.limits = limits
         self.spill = spill
+        self.header = header
         super().__init__(entity, address, entity.ae_title, contexts, tls, handlers, _Handler)
 
     def get_request(self) -> tuple[socket.socket, Any]:
@@ -127,7 +125,7 @@ class _Handler(RequestHandler):
         self.request.settimeout(limits.idle_seconds)
         association.dul.event_queue.get_nowait()  # "connected", which the socket in its place says again
         connection = _Socket(association, self.request, limits)
-        provider = Provider(association, limits, self.server.spill)
+        provider = Provider(association, limits, self.server.spill, self.server.header)
         association.dul.socket = connection
         association.dimse = provider
         association.dul.to_provider_queue = _Signaling(connection.wake)
@@ -212,70 +210,6 @@ class _Signaling(queue.Queue[Any]):
     def put(self, item: Any, block: bool = True, timeout: float | None = None) -> None:
         super().put(item, block, timeout)
         self._signal()
-
-
-class Provider(DIMSEServiceProvider):
-    """Puts the data set of every message into a `Body`, and ends associations whose messages make no sense."""
-
-    def __init__(self, association: Association, limits: ReceiveLimits, spill: Path | None) -> None:
-        super().__init__(association)
-        self._limits = limits
-        self._spill = spill
-
-    def receive_primitive(self, primitive: Any) -> None:
-        """Take the next part of a message; runs on the thread that reads the connection."""
-        if self.message is None:
-            self.message = DIMSEMessage()
-            self.message.data_set = Body(self._limits.object_bytes, self._spill)
-        message, body = self.message, self.message.data_set
-        try:
-            super().receive_primitive(primitive)
-        except Exception as error:  # malformed messages make pynetdicom raise nearly anything
-            self._abort(f"it sent a message that cannot be read ({error or type(error).__name__})")
-            return
-        if isinstance(body, Body) and body.size > 2 * self._limits.object_bytes:
-            self._abort(f"it sends an object of more than twice the {self._limits.object_bytes:,} bytes allowed")
-        elif message.encoded_command_set.tell() > _MAX_COMMAND:
-            self._abort("it sends a command without an end")
-        elif self.msg_queue.qsize() > _MAX_QUEUED:
-            self._abort("it does not wait for answers")
-
-    def get_msg(self, block: bool = False) -> Any:
-        """The next message with its context, None for both when there is none.
-
-        When asked whether there happens to be one, it waits a while, answers whatever comes itself, and gives none: the
-        association's own loop sleeps a millisecond before each message, which is a fifth of the time that one takes.
-        """
-        try:
-            if block:
-                return self.msg_queue.get(timeout=self.dimse_timeout)
-            while not self.assoc._kill:
-                context, message = self.msg_queue.get(timeout=_PATIENCE)
-                if message is None or context is None:  # something else has come
-                    break
-                self.assoc._serve_request(message, context)
-        except queue.Empty:
-            pass
-        return None, None
-
-    def wake(self) -> None:
-        """Something other than a message has come: a release or an abort."""
-        self.msg_queue.put((None, None))
-
-    def discard(self) -> int:
-        """Let go of an object that will not be complete; returns how many bytes had come."""
-        message, self.message = self.message, None
-        body = message.data_set if message is not None else None
-        if not isinstance(body, Body):
-            return 0
-        size = body.size
-        body.close()
-        return size
-
-    def _abort(self, why: str) -> None:
-        _log.warning("association with %s aborted: %s", self.assoc.requestor.ae_title, why)
-        self.discard()
-        self.dul.event_queue.put("Evt19")
 
 
 def _close_both(first: int, second: int) -> None:

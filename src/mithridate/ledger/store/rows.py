@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from mithridate.ledger.merkle import HASH_SIZE, Frontier
 from mithridate.ledger.store.tables import Lookup
@@ -34,8 +35,11 @@ class Head:
 
 @dataclass
 class Device:
-    """A device's row: its number here, its ID, the index of its enrolment, the sequence number that its next record
-    must have, whether it is an operator, and the index at which it was revoked."""
+    """A device's row, in the order of the table.
+
+    Attributes: number (its number here), device (its ID), enrolled (the index of its enrolment), following (the
+    sequence number that its next record must have), is_operator, revoked (the index at which it was).
+    """
 
     number: int
     device: bytes
@@ -45,9 +49,8 @@ class Device:
     revoked: int | None = None
 
 
-@dataclass(frozen=True)
-class EntryRow:
-    """An entry's row; `device` is the device's number here."""
+class EntryRow(NamedTuple):
+    """An entry's row, in the order of the table; `device` is the device's number here."""
 
     position: int
     leaf: bytes

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import bindparam, insert, select, tuple_, update
+from sqlalchemy import bindparam, select, tuple_, update
 
 from mithridate.ledger.store.tables import devices, endorsements, entries, head, lookups, revocations, salts
 
@@ -13,17 +13,13 @@ MOVE_HEAD = update(head).where(
     head.c.id == 1, head.c.size == bindparam("old_size"), head.c.root == bindparam("old_root")
 ).values({name: bindparam(name) for name in ("origin", "size", "root", "peaks", "checkpoint")})  # fmt: skip
 
-INSERT_ENTRIES = insert(entries)
-INSERT_LOOKUPS = insert(lookups)
-INSERT_SALTS = insert(salts)
-INSERT_REVOCATIONS = insert(revocations)
-INSERT_DEVICES = insert(devices)
 CHANGE_DEVICES = (
     update(devices)
     .where(devices.c.number == bindparam("changed"))
     .values(following=bindparam("following"), revoked=bindparam("revoked"))
 )
 
+DEVICE = select(devices).where(devices.c.device == bindparam("id"))
 DEVICES = select(devices).where(devices.c.device.in_(bindparam("ids", expanding=True)))
 ALL_DEVICES = select(devices).order_by(devices.c.number)
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import AbstractContextManager
-from dataclasses import asdict
+from dataclasses import asdict, astuple
 from typing import Any
 
-from sqlalchemy import Connection, Executable, Insert, Select, delete, func, insert, select
+from sqlalchemy import Connection, Executable, Select, delete, func, insert, select
 from sqlalchemy.engine import URL
 
 from mithridate.errors import UserError
 from mithridate.ledger.store import statements, tables
 from mithridate.ledger.store.engine import connect, reading, writing
+from mithridate.ledger.store.inserting import insert_rows
 from mithridate.ledger.store.rows import Batch, Device, Endorsement, EntryRow, Head
 from mithridate.ledger.store.schema import check_revision, migrate, revision
 from mithridate.ledger.store.tables import Lookup
@@ -78,23 +79,12 @@ class Store:
 
     def append(self, connection: Connection, old: Head, new: Head, batch: Batch) -> None:
         """Add a batch and move the head from `old` to `new`.  Raises Conflict when the head is not `old`."""
-        _insert(connection, statements.INSERT_ENTRIES, [vars(row) for row in batch.entries])
-        _insert(
-            connection,
-            statements.INSERT_LOOKUPS,
-            [{"kind": int(kind), "key": key, "position": position} for kind, key, position in batch.lookups],
-        )
-        _insert(
-            connection,
-            statements.INSERT_SALTS,
-            [{"position": position, "salt": salt} for position, salt in batch.salts],
-        )
-        _insert(
-            connection,
-            statements.INSERT_REVOCATIONS,
-            [{"target": target, "position": position} for target, position in batch.revocations],
-        )
-        _insert(connection, statements.INSERT_DEVICES, [vars(device) for device in batch.new_devices])
+        insert_rows(connection, tables.entries, batch.entries)
+        lookups = sorted((int(kind), key, position) for kind, key, position in batch.lookups)  # as the table is
+        insert_rows(connection, tables.lookups, lookups)
+        insert_rows(connection, tables.salts, batch.salts)
+        insert_rows(connection, tables.revocations, batch.revocations)
+        insert_rows(connection, tables.devices, [astuple(device) for device in batch.new_devices])
         for device in batch.changed_devices.values():
             changed = {"changed": device.number, "following": device.following, "revoked": device.revoked}
             connection.execute(statements.CHANGE_DEVICES, changed)
@@ -106,7 +96,10 @@ class Store:
 
     def devices(self, connection: Connection, ids: Collection[bytes]) -> dict[bytes, Device]:
         """The rows of these devices, by ID; those not enrolled are absent."""
-        rows = connection.execute(statements.DEVICES, {"ids": list(ids)})
+        if len(ids) == 1:  # as for every lone entry, which a list would make wait to be spelled out
+            rows = connection.execute(statements.DEVICE, {"id": next(iter(ids))})
+        else:
+            rows = connection.execute(statements.DEVICES, {"ids": list(ids)})
         return {row.device: Device(*row) for row in rows}
 
     def all_devices(self, connection: Connection) -> list[Device]:
@@ -206,11 +199,6 @@ class Store:
         else:
             row = connection.execute(statements.ENDORSEMENT, {"stated": size}).one_or_none()
         return None if row is None else Endorsement(*row)
-
-
-def _insert(connection: Connection, statement: Insert, rows: Sequence[dict[str, Any]]) -> None:
-    if rows:
-        connection.execute(statement, rows)
 
 
 def _pairs(connection: Connection, query: Select[Any]) -> Iterator[tuple[Any, Any]]:
