@@ -269,3 +269,21 @@ def test_a_closed_sequencer_lets_nobody_in(committer: Committer) -> None:
     made.close()
     with pytest.raises(LedgerFailure, match="closed"):
         made.enter(submissions(1)[0])
+
+
+def test_closing_after_an_interrupt_between_entering_and_committing_comes_to_an_end(committer: Committer) -> None:
+    made = Sequencer(committer)
+    committer.may_go_on.set()
+    first, second = submissions(2)
+
+    def interrupted() -> None:
+        assert made.enter(first)
+        made.put(second)
+        made.close()
+
+    thread = threading.Thread(target=interrupted, daemon=True)
+    thread.start()
+    thread.join(60)
+    assert not thread.is_alive()
+    assert second.done.result(60) == RECEIPT
+    assert not first.done.done(), "nothing that was not committed is acknowledged"

@@ -38,6 +38,7 @@ class Sequencer:
         self._is_busy = False  # others came while it was committed
         self._is_closed = False
         self._committing = threading.Lock()
+        self._alone: int | None = None  # the thread for which `enter` took the lock
         self._thread = threading.Thread(target=self._run, name="ledger-sequencer", daemon=True)
         self._thread.start()
 
@@ -58,6 +59,7 @@ class Sequencer:
             self._await_room()
             is_alone = self._former == 1 and not self._queue and not self._is_closed
             if is_alone and self._committing.acquire(blocking=False):
+                self._alone = threading.get_ident()
                 return True
             self._put(submission)
             return False
@@ -67,10 +69,11 @@ class Sequencer:
         try:
             self._settle([submission])
         finally:
-            self._committing.release()
+            self._let_go()
 
     def close(self) -> None:
         """Commit what is queued, then stop."""
+        self._let_go()
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()
@@ -78,6 +81,12 @@ class Sequencer:
             self._thread.join()
         with self._committing:  # until whoever commits on a thread of his own is done
             pass
+
+    def _let_go(self) -> None:
+        """Give back what this thread entered: after its commit, or where Ctrl-C came between `enter` and `commit`."""
+        if self._alone == threading.get_ident():
+            self._alone = None
+            self._committing.release()
 
     def _await_room(self) -> None:
         while len(self._queue) >= MAX_WAITING and not self._is_closed:
