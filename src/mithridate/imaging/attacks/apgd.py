@@ -153,7 +153,7 @@ class _Ascent:
             fooled=no,
             candidate=x,
             closest=none,
-            noted=none,
+            noted=self.outlook.unnoted(len(rows)),
         )
 
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:

@@ -104,7 +104,7 @@ class _Search:
             x = origin + jump * each((reach / self.budget.size).nan_to_num(0.0) / 2).to(origin.dtype)
         far = torch.full((len(rows),), torch.inf, dtype=torch.float64)
         age = torch.zeros(len(rows), dtype=torch.int64)
-        return _Lane(x=x, age=age, shortest=far, candidate=origin, noted=-far)
+        return _Lane(x=x, age=age, shortest=far, candidate=origin, noted=self.outlook.unnoted(len(rows)))
 
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
         origin, x = self.examples.inputs[rows], lanes.x

@@ -86,7 +86,7 @@ class _Search:
             value=torch.full((count,), -torch.inf),
             age=torch.zeros(count, dtype=torch.int64),
             fooled=torch.zeros(count, dtype=torch.bool),
-            noted=torch.full((count,), -torch.inf),
+            noted=self.outlook.unnoted(count),
             draws=torch.zeros(count, BLOCK, square_moves.draws_of(x.shape[1])),
         )
 
