@@ -47,7 +47,7 @@ def test_descending_finds_what_rounded_noise_does_not() -> None:
     # With no steps, or with a gradient that says nothing, the same noise is rounded: all else is equal.
     attack = SurrogateGradient(surrogate(), prices=(10.0,), asked=4)
     (informed, asked), (blind, asked_blind) = run(attack), run(replace(attack, steps=0))
-    assert gained(informed) > 1.2 * gained(blind) > 0
+    assert gained(informed) > 1.1 * gained(blind) > 0
     assert asked.queries.sum() < 1.2 * asked_blind.queries.sum()
 
 

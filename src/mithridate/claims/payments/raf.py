@@ -80,7 +80,9 @@ class RiskScorer:
         result = self._library.calculate_raf(
             codes, MODEL, age, sex, dual, entitlement, lti=institutional, new_enrollee=new
         )
-        return Risk(float(result.risk_score), tuple(sorted(result.hcc_list, key=lambda hcc: (len(hcc), hcc))))
+        # Coefficients have three decimals.  They are added in an order that differs between processes, and so does the
+        # last bit of their sum.
+        return Risk(round(float(result.risk_score), 6), tuple(sorted(result.hcc_list, key=lambda hcc: (len(hcc), hcc))))
 
     @cached_property
     def _library(self) -> Any:
