@@ -36,7 +36,7 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=16, help="images of ResNet-50 at 224 px")
     parser.add_argument("--graded", type=int, default=32, help="images of the network with five classes, at most 80")
     parser.add_argument("--digits", type=int, default=128, help="images of the network with ten classes")
-    parser.add_argument("--strength-images", type=int, default=64, help="images of each of the six models, at most 96")
+    parser.add_argument("--strength-images", type=int, default=48, help="images of each of the six models, at most 96")
     parser.add_argument("--steps", type=int, default=20, help="steps of PGD")
     parser.add_argument("--ensemble-steps", type=int, default=100, help="steps of each attack of the ensemble")
     parser.add_argument("--strength-steps", type=int, default=100, help="steps of each attack on the six models")
