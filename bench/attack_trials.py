@@ -29,19 +29,18 @@ class Outcome:
 
 
 class Trials:
-    """Outcomes by contender, subject and settings.  Those of this very source code are kept in `folder`, so that a run
-    that was stopped goes on where it was."""
+    """Outcomes by contender, subject and settings.  Those of this very source code are kept in `folder` until their
+    section is through, so that a run that was stopped goes on where it was, and no ratio is of two runs."""
 
     def __init__(self, folder: Path, threads: int) -> None:
         self._folder, self._threads = folder, threads
         self._file = folder / "outcomes.json"
-        self._ours, self._peers = _code(ours=True), _code(ours=False)
+        self._code = _code()
 
     def outcome(self, contender: str, subject: str, count: int, steps: int, threads: int) -> Outcome:
         """Measured now, or before the run was stopped."""
         known = json.loads(self._file.read_text()) if self._file.exists() else {}
-        code = self._ours if contender.startswith("mithridate") else self._peers
-        key = f"{code} {contender} {subject} {count} {steps} {threads}"
+        key = f"{self._code} {contender} {subject} {count} {steps} {threads}"
         if key in known:
             found = Outcome(**known[key])
         else:
@@ -67,7 +66,7 @@ class Trials:
         return rate
 
     def forget(self) -> None:
-        """The run is through: the next one measures anew."""
+        """A section is through: the next run measures anew."""
         self._file.unlink(missing_ok=True)
 
 
@@ -118,15 +117,14 @@ def apart(function: Callable[..., Any], *arguments: object) -> Any:
         return pool.apply(function, arguments)
 
 
-def _code(*, ours: bool) -> str:
-    """A digest of all that determines an outcome here: the subjects and contenders, and for ours the engine."""
+def _code() -> str:
+    """A digest of all that determines an outcome here: the subjects, the contenders and the engine."""
     found = hashlib.sha256()
     source = ROOT / "src" / "mithridate"
     files = list((ROOT / "bench").glob("attack_[cms]*.py"))
-    if ours:
-        files += (source / "imaging" / "attacks").glob("*.py")
-        files += (source / "imaging" / "engine").glob("*.py")
-        files += (source / "models" / "torch_module.py", source / "oracle.py", source / "budget.py")
+    files += (source / "imaging" / "attacks").glob("*.py")
+    files += (source / "imaging" / "engine").glob("*.py")
+    files += (source / "models" / "torch_module.py", source / "oracle.py", source / "budget.py")
     for file in sorted(files):
         found.update(file.read_bytes())
     return found.hexdigest()[:16]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from browser.layout import stays_within
 from mithridate.report.claims import render_claims
 from report.claims_made import condition, estimate, made
 
@@ -20,16 +21,7 @@ def address(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 @pytest.mark.parametrize("width", [400, 800, 1400])
 def test_the_page_never_scrolls_sideways(page: Any, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    outside = page.evaluate(
-        "w => [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll')"
-        " && getComputedStyle(e).position !== 'absolute' && e.getBoundingClientRect().right > w + 1)"
-        ".map(e => e.outerHTML.slice(0, 80))",
-        width,
-    )
-    assert outside == []
+    stays_within(page, width)
 
 
 def test_every_link_of_the_contents_leads_somewhere(page: Any) -> None:

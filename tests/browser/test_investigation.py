@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from browser.layout import stays_within
 from ledger.investigate.scene import build_case
 from mithridate.ledger.bundle import ProofBundle, judge_offline
 from mithridate.ledger.fingerprint import Verdict
@@ -67,16 +68,7 @@ def test_a_downloaded_proof_convicts_the_altered_file(page: Any, case: Path, tmp
 
 @pytest.mark.parametrize("width", [400, 800, 1400])
 def test_the_page_never_scrolls_sideways(page: Any, width: int) -> None:
-    page.set_viewport_size({"width": width, "height": 900})
-    page.evaluate("for (const d of document.querySelectorAll('details')) d.open = true")
-    assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-    outside = page.evaluate(
-        "w => [...document.querySelectorAll('main *')].filter(e => !e.closest('.scroll')"
-        " && getComputedStyle(e).position !== 'absolute' && e.getBoundingClientRect().right > w + 1)"
-        ".map(e => e.outerHTML.slice(0, 80))",
-        width,
-    )
-    assert outside == []
+    stays_within(page, width)
     table = page.locator(".scroll", has=page.locator("#overview"))
     assert table.evaluate("e => e.scrollWidth <= e.clientWidth"), "on a phone its rows are stacked"
 

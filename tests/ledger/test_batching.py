@@ -211,9 +211,8 @@ def test_whoever_comes_alone_commits_himself_and_others_wait_behind_him(
     assert [one for batch in committer.batches for one in batch] == [first, second, third]
 
 
-def test_the_first_after_a_batch_of_several_waits_for_the_others(
-    sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def a_batch_of_several(sequencer: Sequencer, committer: Committer) -> None:
+    """One commits himself, and two who came meanwhile are committed together."""
     first, *second = submissions(3)
     assert sequencer.enter(first)
     for submission in second:
@@ -221,6 +220,12 @@ def test_the_first_after_a_batch_of_several_waits_for_the_others(
     committer.may_go_on.set()
     sequencer.commit(first)
     assert second[-1].done.result(60) == RECEIPT
+
+
+def test_the_first_after_a_batch_of_several_waits_for_the_others(
+    sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_batch_of_several(sequencer, committer)
     monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
     third = submissions(2)
     assert [sequencer.enter(submission) for submission in third] == [False, False]
@@ -230,13 +235,7 @@ def test_the_first_after_a_batch_of_several_waits_for_the_others(
 
 def test_whoever_is_alone_again_commits_himself(sequencer: Sequencer, committer: Committer) -> None:
     """After a batch of several, one comes alone: it is waited with for a moment, and then no more."""
-    first, *second = submissions(3)
-    assert sequencer.enter(first)
-    for submission in second:
-        sequencer.put(submission)
-    committer.may_go_on.set()
-    sequencer.commit(first)
-    assert second[-1].done.result(60) == RECEIPT
+    a_batch_of_several(sequencer, committer)
     (lone,) = submissions(1)
     assert not sequencer.enter(lone)
     assert lone.done.result(60) == RECEIPT
