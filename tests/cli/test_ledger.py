@@ -166,7 +166,8 @@ def test_fsck_names_the_first_bad_entry_and_repairs_tiles(run: Run, folder: Path
     clean = run("fsck", folder)
     assert (clean.code, clean.out.split(":")[0]) == (0, "clean")
     bundle = next((folder / "tiles" / "tile" / "entries").rglob("4"))
-    bundle.write_bytes(bundle.read_bytes()[:-1] + b"\x00")
+    held = bundle.read_bytes()
+    bundle.write_bytes(held[:-1] + bytes([held[-1] ^ 1]))
     found = run("fsck", folder)
     assert found.code == 1
     assert "the first at entry 3" in found.out

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
+from mithridate.files import replace_file, replace_files
 from mithridate.ledger import merkle
 from mithridate.ledger.errors import TileError
 from mithridate.ledger.merkle import Frontier
-from mithridate.ledger.replacing import replace_files
 from mithridate.ledger.tile_reader import TileReader, folder_source
 from mithridate.ledger.tiles import CHECKPOINT_PATH, TILE_HEIGHT, TILE_WIDTH, Tile, encode_entry, tile_at
 
@@ -76,7 +77,7 @@ class TileWriter:
 
     def publish(self, checkpoint: bytes) -> None:
         """Put a signed checkpoint in place of the former one."""
-        replace_files([(self._folder / CHECKPOINT_PATH, checkpoint)])
+        replace_file(self._folder / CHECKPOINT_PATH, partial(_fill, checkpoint))
 
     def _resume(self, reader: TileReader) -> None:
         self._frontier = Frontier.load(reader.size, reader.node)
@@ -88,7 +89,7 @@ class TileWriter:
         self._bundle = [encode_entry(entry) for entry in reader.entries(begin)]
 
     def _write(self, tiles: Sequence[tuple[Tile, bytes]]) -> None:
-        replace_files([(self._folder / tile.path, content) for tile, content in tiles])
+        replace_files([(self._folder / tile.path, partial(_fill, content)) for tile, content in tiles])
         for tile, _ in tiles:
             if tile.width == TILE_WIDTH:  # its beginnings are no longer needed: readers fall back on the full tile
                 path = self._folder / tile.path
@@ -114,3 +115,7 @@ def _unfinished(level: int | None, items: list[bytes], size: int, former: int) -
     if not items or size >> height == former >> height:
         return []
     return [(tile_at(level, (size >> height) // TILE_WIDTH, size), b"".join(items))]
+
+
+def _fill(content: bytes, path: Path) -> None:
+    path.write_bytes(content)
