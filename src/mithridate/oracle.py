@@ -67,7 +67,7 @@ class Decisions:
         after = self.queries + torch.bincount(rows, minlength=len(self.queries))
         if self.limit is not None and int(after.max()) > self.limit:
             raise QueryLimitReached(f"the query limit of {self.limit} per example is reached")
-        self.queries = after
+        self.queries.copy_(after)  # in place: an oracle that goes on with these counts holds the same tensor
 
 
 class Scores(Decisions):

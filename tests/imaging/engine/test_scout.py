@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ from torch import Tensor, nn
 from imaging.attacks.known import Linear, examples, fooled, network, rng, some
 from mithridate.budget import L2, Linf
 from mithridate.imaging.attacks import APGD, FAB, FGSM, PGD, DeepFool, Square, TargetedAPGD
+from mithridate.imaging.attacks.borderline import Borderline
 from mithridate.imaging.attacks.ensembles import Ensemble, StandardEnsemble
+from mithridate.imaging.engine.oracles import is_scout
 from mithridate.imaging.engine.scout import Scout, fast_model, run_scouted
 from mithridate.models.torch_module import TorchModel
 from mithridate.oracle import Gradients
@@ -155,3 +158,46 @@ def test_what_lies_outside_the_budget_gives_no_doubt_about_who_holds_out() -> No
     assert not any(fooled(model, candidates, data))
     assert not bool(scout.denied.any())
     assert Counting.gradients == 0
+
+
+def test_of_an_ensemble_only_the_attack_that_was_given_a_false_hope_runs_again() -> None:
+    calls: list[tuple[str, bool, int]] = []
+
+    @dataclass(frozen=True)
+    class Noted:
+        name: str
+        attack: Any
+
+        def run(self, oracle: Any, data: Any, budget: Any, streams: Any) -> Tensor:
+            calls.append((self.name, is_scout(oracle), len(data)))
+            candidates: Tensor = self.attack.run(oracle, data, budget, streams)
+            return candidates
+
+    class Idle:
+        def run(self, oracle: Any, data: Any, budget: Any, streams: Any) -> Tensor:
+            return data.inputs.clone()
+
+    own = Linear(2, 4).eval()
+    model = TorchModel(own)
+    whole = examples(model, 24)
+    data = some(whole, (whole.labels == 1).nonzero().flatten().tolist())
+    logits = model.logits(data.inputs)
+    margins = logits[:, 1] - logits[:, 0]
+    copy = TorchModel(Credulous(own, float(margins.min()) - 1e-4).eval())
+    parts = (Noted("idle", Idle()), Noted("pgd", PGD(steps=5, every_step=False)), Noted("last", Idle()))
+    for ensemble in (Ensemble(parts), Borderline(Ensemble(parts), gap=1.0)):
+        calls.clear()
+        candidates, scout = run_scouted(ensemble, model, copy, data, Linf(1e-5), rng(data))
+        assert not any(fooled(model, candidates, data))
+        assert not bool(scout.denied.any())
+        everyone = len(data)
+        deceived = calls[2][2]
+        assert 0 < deceived < everyone
+        assert calls == [
+            ("idle", True, everyone),
+            ("pgd", True, everyone),
+            ("pgd", False, deceived),
+            ("last", True, everyone),
+        ]
+        assert int(scout.gradients.max()) == 10  # 5 on the copy and 5 on the model, all counted
+        assert int(scout.gradients.min()) == 5

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 from mithridate.attack import Examples
 from mithridate.imaging.attacks.aim import payers
 from mithridate.imaging.attacks.losses import margin
-from mithridate.imaging.engine.oracles import ScoreOracle, attack_some, score_cost
+from mithridate.imaging.engine.oracles import ScoreOracle, attack_some, each_attack, score_cost
 from mithridate.seeds import ExampleRandom
 
 
@@ -25,6 +26,10 @@ class Borderline:
 
     attack: Any
     gap: float = 0.2
+
+    def each(self, wrap: Callable[[Any], Any]) -> Borderline:
+        """The same with each attack that it runs in its wrapping."""
+        return Borderline(each_attack(self.attack, wrap), self.gap)
 
     def run(self, oracle: ScoreOracle, examples: Examples, budget: Any, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +24,10 @@ class Ensemble:
     """Runs `attacks` in order on the examples that still hold out.  Examples that are wrong already need no attack."""
 
     attacks: tuple[Any, ...]
+
+    def each(self, wrap: Callable[[Any], Any]) -> Ensemble:
+        """The ensemble of the same attacks, each in its wrapping."""
+        return Ensemble(tuple(wrap(attack) for attack in self.attacks))
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W: of each example the first that fooled, or the last that did not."""
@@ -61,8 +66,13 @@ class StandardEnsemble:
         """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
         return Ensemble(self.parts).run(oracle, examples, budget, rng)
 
+    def each(self, wrap: Callable[[Any], Any]) -> Ensemble:
+        """The ensemble of the same attacks, each in its wrapping."""
+        return Ensemble(self.parts).each(wrap)
+
     @property
     def parts(self) -> tuple[Any, ...]:
+        """The attacks, in order."""
         discard = self.discard_hopeless
         return (
             APGD(self.steps, "cross-entropy", discard_hopeless=discard),
@@ -89,7 +99,15 @@ class CheapToDear:
 
     def run(self, oracle: GradientOracle, examples: Examples, budget: PixelBudget, rng: ExampleRandom) -> Tensor:
         """Candidates N x C x H x W.  Raises UserError for a budget that is no norm ball."""
+        return Ensemble(self.parts).run(oracle, examples, budget, rng)
+
+    def each(self, wrap: Callable[[Any], Any]) -> Ensemble:
+        """The ensemble of the same attacks, each in its wrapping."""
+        return Ensemble(self.parts).each(wrap)
+
+    @property
+    def parts(self) -> tuple[Any, ...]:
+        """The attacks, in order."""
         cheap = (FGSM("margin"), PGD(self.quick, every_step=False))
         again = APGD(self.steps, "margin", self.restarts, discard_hopeless=True)
-        dear = StandardEnsemble(self.steps, self.classes, self.queries, discard_hopeless=True).parts
-        return Ensemble((*cheap, again, *dear)).run(oracle, examples, budget, rng)
+        return (*cheap, again, *StandardEnsemble(self.steps, self.classes, self.queries, discard_hopeless=True).parts)

@@ -6,7 +6,7 @@ examples, a random transformation, an undifferentiable preprocessor) that charge
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 import torch
@@ -118,6 +118,13 @@ class SomeRows(View):
     def deny(self, rows: Tensor) -> None:
         super().deny(self._rows[rows])
 
+    def doubtful(self, candidates: Tensor, rows: Tensor, goal: Any) -> Tensor:
+        doubtful: Tensor = self.inner.doubtful(candidates, self._rows[rows], goal)
+        return doubtful
+
+    def exact(self) -> SomeRows:
+        return SomeRows(self.inner.exact(), self._rows)
+
     def decide(self, inputs: Tensor, rows: Tensor) -> Tensor:
         return super().decide(inputs, self._rows[rows])
 
@@ -156,6 +163,11 @@ def attack_some(attack: Any, oracle: Any, examples: Examples, budget: Any, rng: 
     )
     candidates: Tensor = attack.run(SomeRows(oracle, rows), some, budget, SomeRandom(rng, rows))
     return candidates
+
+
+def each_attack(attack: Any, wrap: Callable[[Any], Any]) -> Any:
+    """`attack` in its wrapping; one that runs others (it has `each`) with each of those in its wrapping."""
+    return attack.each(wrap) if hasattr(attack, "each") else wrap(attack)
 
 
 def is_scout(oracle: Any) -> bool:

@@ -6,6 +6,7 @@ seems to find is found out here.  No success leaves this module that the caller'
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,7 +16,7 @@ from mithridate.attack import Examples
 from mithridate.imaging.engine.fast import Precision, fast_copy
 from mithridate.imaging.engine.graphs import graphed
 from mithridate.imaging.engine.loop import Goal
-from mithridate.imaging.engine.oracles import LANES, attack_some
+from mithridate.imaging.engine.oracles import LANES, attack_some, each_attack
 from mithridate.models.heads import Output
 from mithridate.models.torch_module import TorchModel
 from mithridate.oracle import DifferentiableModel, Gradients, Loss
@@ -60,12 +61,39 @@ class Scout(Gradients):
         self._asked |= {row: (inputs[lane], decisions[lane]) for lane, row in enumerate(rows.tolist())}
         return decisions
 
-    def known(self, candidates: Tensor) -> Tensor:
+    def doubtful(self, candidates: Tensor, rows: Tensor, goal: Goal) -> Tensor:
+        """Which examples hold out although the copy claimed a success of theirs since this was last asked, bool M.
+
+        candidates: M x C x H x W, what an attack on the examples `rows` (M) ended with.  goal: of those M.
+        """
+        places = torch.arange(len(rows))
+        known = self._known(candidates, rows)
+        holds_out = (known < 0) | ~goal.reached(known, places)  # what the model has confirmed needs no second look
+        claimed = self.denied[rows]
+        self.denied[rows] = False
+        unsure = places[holds_out & ~claimed]
+        claimed[unsure] = goal.reached(self._copy.logits(candidates[unsure]), unsure)
+        doubtful = places[holds_out & claimed]
+        asked = doubtful[known[doubtful] < 0]
+        holds_out[asked] = ~goal.reached(self._model.logits(candidates[asked]), asked)
+        return holds_out & claimed
+
+    def exact(self) -> Gradients:
+        """The model itself, in its own precision; what is asked of it counts here."""
+        # The doubtful are few: at the full batch most of every evaluation would be padding.
+        model = self._differentiable
+        small = model.with_batch(DOUBTFUL) if isinstance(model, TorchModel) else model
+        exact = Gradients(small, len(self.queries), self.limit)
+        exact.queries, exact.gradients = self.queries, self.gradients
+        return exact
+
+    def _known(self, candidates: Tensor, rows: Tensor) -> Tensor:
         """The model's own decision on each candidate where it was the last that `decide` was asked about, else -1."""
         known = torch.full((len(candidates),), -1)
-        for row, (asked, decision) in self._asked.items():
-            if torch.equal(asked, candidates[row]):
-                known[row] = decision
+        for place, row in enumerate(rows.tolist()):
+            asked = self._asked.get(row)
+            if asked is not None and torch.equal(asked[0], candidates[place]):
+                known[place] = asked[1]
         return known
 
     def scores(self, inputs: Tensor, rows: Tensor) -> Tensor:
@@ -95,6 +123,24 @@ def fast_model(
     return TorchModel(prepared, output, kernel_batch, "the fast copy")
 
 
+@dataclass(frozen=True)
+class Settled:
+    """`attack`, and then once more on the model itself for the examples about which the copy gave a false hope."""
+
+    attack: Any
+
+    def run(self, oracle: Any, examples: Examples, budget: Any, rng: ExampleRandom) -> Tensor:
+        """Candidates N x C x H x W; `oracle` is a scout, or some rows of one."""
+        candidates: Tensor = self.attack.run(oracle, examples, budget, rng)
+        targeted = bool(getattr(self.attack, "targeted", False)) and examples.targets is not None
+        goal = Goal(examples.targets if targeted and examples.targets is not None else examples.labels, targeted)
+        rows = torch.arange(len(examples))
+        doubtful = rows[oracle.doubtful(candidates, rows, goal)]
+        if len(doubtful):
+            candidates[doubtful] = attack_some(self.attack, oracle.exact(), examples, budget, rng, doubtful)
+        return candidates
+
+
 def run_scouted(
     attack: Any,
     model: DifferentiableModel,
@@ -107,23 +153,9 @@ def run_scouted(
 ) -> tuple[Tensor, Scout]:
     """`attack` walked on `copy`; candidates N x C x H x W and the oracle that counted.
 
-    Examples that hold out although the copy claimed a success are attacked again, in float32 on the model itself.
+    Examples that hold out although the copy claimed a success are attacked again, in float32 on the model itself: of
+    an attack that runs several in order (it has `each`), by the one that was given a false hope.
     """
     scout = Scout(model, copy, len(examples), limit, kernel_batch)
-    candidates: Tensor = attack.run(scout, examples, budget, rng)
-    targeted = bool(getattr(attack, "targeted", False)) and examples.targets is not None
-    goal = Goal(examples.targets if targeted and examples.targets is not None else examples.labels, targeted)
-    known, rows = scout.known(candidates), torch.arange(len(examples))
-    # What the model itself has confirmed needs no second look.
-    rows = rows[(known < 0) | ~goal.reached(known, rows)]
-    claimed = scout.denied[rows] | goal.reached(copy.logits(candidates[rows]), rows)
-    doubtful = rows[claimed]
-    doubtful = doubtful[~goal.reached(model.logits(candidates[doubtful]), doubtful)]
-    if len(doubtful):
-        # They are few: at the full batch most of every evaluation would be padding.
-        small = model.with_batch(DOUBTFUL) if isinstance(model, TorchModel) else model
-        exact = Gradients(small, len(examples), limit)
-        exact.queries, exact.gradients = scout.queries, scout.gradients
-        candidates[doubtful] = attack_some(attack, exact, examples, budget, rng, doubtful)
-        scout.queries, scout.gradients = exact.queries, exact.gradients
+    candidates: Tensor = each_attack(attack, Settled).run(scout, examples, budget, rng)
     return candidates, scout
