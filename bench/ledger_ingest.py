@@ -14,7 +14,6 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from concurrent.futures import Future
 from pathlib import Path
 
 from ledger_entries import entries, station
@@ -23,7 +22,6 @@ from mithridate.ledger.log import Ledger, Receipt
 from mithridate.ledger.merkle import leaf_hash
 from mithridate.ledger.store.rows import Batch, EntryRow
 
-IN_FLIGHT = 2048
 ROUNDS = 3
 LONE = 100
 PROCESSES = 2
@@ -63,16 +61,12 @@ def flushes(folder: Path, seconds: float) -> float:
 
 
 def together(ledger: Ledger, prepared: list[bytes]) -> float:
-    """Entries a second acknowledged with many in flight."""
+    """Entries a second acknowledged of many that are submitted at once."""
     started = time.perf_counter()
-    waiting: list[Future[Receipt]] = []
-    for entry in prepared:
-        waiting.append(ledger.submit_later(entry))
-        if len(waiting) == IN_FLIGHT:
-            waiting.pop(0).result()
-    for future in waiting:
-        future.result()
-    return len(prepared) / (time.perf_counter() - started)
+    count = sum(isinstance(answer, Receipt) for answer in ledger.submit_all(prepared))
+    if count != len(prepared):
+        raise RuntimeError(f"{len(prepared) - count} of {len(prepared)} entries were refused")
+    return count / (time.perf_counter() - started)
 
 
 def alone(ledger: Ledger, prepared: list[bytes]) -> float:
@@ -199,10 +193,7 @@ def work(folder: Path, begin: int) -> None:
     """Run in a child: log entries, judge images and make proofs all over the log; print the peak memory in MiB."""
     device = station()
     with Ledger.open(folder) as ledger:
-        for start in range(begin, begin + WORKED, IN_FLIGHT // 2):
-            end = min(start + IN_FLIGHT // 2, begin + WORKED)
-            for future in [ledger.submit_later(entry) for entry in entries(device, start, end)]:
-                future.result()
+        together(ledger, entries(device, begin, begin + WORKED))
         size, draw = ledger.size, random.Random(1)
         reader = ledger.reader()
         for _ in range(WORKED):

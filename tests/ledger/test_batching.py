@@ -5,12 +5,13 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import Future
 
 import pytest
 
 from ledger.samples import Device, capture
 from mithridate.ledger import batching
-from mithridate.ledger.batching import MAX_BATCH, Sequencer, settle
+from mithridate.ledger.batching import MAX_BATCH, Answer, Sequencer, settle
 from mithridate.ledger.receipt import LedgerFailure, Receipt
 from mithridate.ledger.record import read_entry
 from mithridate.ledger.submission import Submission
@@ -25,6 +26,10 @@ def submissions(count: int) -> list[Submission]:
     return [Submission(ENTRY, RECORD) for _ in range(count)]
 
 
+def put_all(sequencer: Sequencer, many: Sequence[Submission]) -> list[Future[Receipt]]:
+    return [sequencer.put(submission) for submission in many]
+
+
 class Committer:
     """Keeps the batches, holds the first until told, and fails where it is told to."""
 
@@ -33,14 +38,13 @@ class Committer:
         self.has_begun, self.may_go_on = threading.Event(), threading.Event()
         self.error: BaseException | None = None
 
-    def __call__(self, batch: Sequence[Submission]) -> None:
+    def __call__(self, batch: Sequence[Submission]) -> list[Answer]:
         self.batches.append(list(batch))
         self.has_begun.set()
         assert self.may_go_on.wait(60)
         if self.error is not None:
             raise self.error
-        for submission in batch:
-            settle(submission.done, RECEIPT)
+        return [RECEIPT] * len(batch)
 
 
 @pytest.fixture
@@ -58,13 +62,11 @@ def sequencer(committer: Committer) -> Iterator[Sequencer]:
 
 def test_what_comes_during_a_commit_is_committed_together(sequencer: Sequencer, committer: Committer) -> None:
     waiting = submissions(2 + MAX_BATCH)
-    sequencer.put(waiting[0])
+    done = put_all(sequencer, waiting[:1])
     assert committer.has_begun.wait(60)
-    for submission in waiting[1:]:
-        sequencer.put(submission)
+    done += put_all(sequencer, waiting[1:])
     committer.may_go_on.set()
-    for submission in waiting:
-        assert submission.done.result(60) == RECEIPT
+    assert [future.result(60) for future in done] == [RECEIPT] * len(waiting)
     assert [len(batch) for batch in committer.batches] == [1, MAX_BATCH, 1]
     assert [one for batch in committer.batches for one in batch] == waiting, "the order of submission is kept"
 
@@ -75,8 +77,7 @@ def test_a_lone_submission_is_not_kept_waiting(
     monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
     committer.may_go_on.set()
     for submission in submissions(3):
-        sequencer.put(submission)
-        assert submission.done.result(60) == RECEIPT
+        assert sequencer.put(submission).result(60) == RECEIPT
 
 
 def test_a_batch_waits_for_as_many_as_came_before(
@@ -85,15 +86,11 @@ def test_a_batch_waits_for_as_many_as_came_before(
     first, *second = submissions(5)
     sequencer.put(first)
     assert committer.has_begun.wait(60)
-    for submission in second:
-        sequencer.put(submission)
+    done = put_all(sequencer, second)
     committer.may_go_on.set()
-    assert second[-1].done.result(60) == RECEIPT
+    assert done[-1].result(60) == RECEIPT
     monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
-    third = submissions(4)
-    for submission in third:
-        sequencer.put(submission)
-    assert third[-1].done.result(60) == RECEIPT
+    assert put_all(sequencer, submissions(4))[-1].result(60) == RECEIPT
     assert [len(batch) for batch in committer.batches] == [1, 4, 4]
 
 
@@ -109,8 +106,8 @@ def test_where_submitters_come_during_a_commit_more_are_waited_for_while_they_ke
     committer.may_go_on.set()
     for submission in third:
         time.sleep(0.01)
-        sequencer.put(submission)
-    assert third[-1].done.result(60) == RECEIPT
+        last = sequencer.put(submission)
+    assert last.result(60) == RECEIPT
     assert [len(batch) for batch in committer.batches] == [1, 1 + len(third)], "they were not waited for"
 
 
@@ -125,9 +122,7 @@ def test_a_full_batch_is_committed_at_once(
     assert committer.has_begun.wait(60)
     sequencer.put(others[0])
     committer.may_go_on.set()
-    for submission in others[1:]:
-        sequencer.put(submission)
-    assert others[-1].done.result(60) == RECEIPT
+    assert put_all(sequencer, others[1:])[-1].result(60) == RECEIPT
     assert [len(batch) for batch in committer.batches] == [1, 8]
 
 
@@ -136,14 +131,15 @@ def test_a_stream_without_end_is_not_waited_for_longer_than_allowed(
 ) -> None:
     monkeypatch.setattr(batching, "LINGER_SECONDS", 0.2)
     monkeypatch.setattr(batching, "MAX_LINGER_SECONDS", 0.5)
-    first, *stream = submissions(500)
+    first, begin, *stream = submissions(500)
     sequencer.put(first)
     assert committer.has_begun.wait(60)
     committer.may_go_on.set()
+    done = sequencer.put(begin)
     for submission in stream:
         sequencer.put(submission)
         time.sleep(0.01)
-        if stream[0].done.done():
+        if done.done():
             break
     else:
         pytest.fail("the first of the stream waited for its last")
@@ -155,45 +151,41 @@ def test_submitters_are_held_back_while_too_many_wait(committer: Committer, monk
     first, *waiting = submissions(5)
     made.put(first)
     assert committer.has_begun.wait(60)
-    thread = threading.Thread(target=lambda: [made.put(submission) for submission in waiting])
+    done: list[Future[Receipt]] = []
+    thread = threading.Thread(target=lambda: done.extend(put_all(made, waiting)))
     thread.start()
     thread.join(0.2)
     assert thread.is_alive()
     committer.may_go_on.set()
     thread.join(60)
-    assert [submission.done.result(60) for submission in waiting] == [RECEIPT] * 4
+    assert [future.result(60) for future in done] == [RECEIPT] * 4
     made.close()
 
 
 def test_a_failed_commit_fails_its_batch_and_no_other(sequencer: Sequencer, committer: Committer) -> None:
     committer.error = LedgerFailure("no disk")
     committer.may_go_on.set()
-    (failed,) = submissions(1)
-    sequencer.put(failed)
+    failed, later = submissions(2)
     with pytest.raises(LedgerFailure, match="no disk"):
-        failed.done.result(60)
+        sequencer.put(failed).result(60)
     committer.error = None
-    (later,) = submissions(1)
-    sequencer.put(later)
-    assert later.done.result(60) == RECEIPT
+    assert sequencer.put(later).result(60) == RECEIPT
 
 
 def test_closing_commits_what_is_queued_and_takes_no_more(sequencer: Sequencer, committer: Committer) -> None:
-    waiting = submissions(5)
-    for submission in waiting:
-        sequencer.put(submission)
+    waiting = put_all(sequencer, submissions(5))
     committer.may_go_on.set()
     sequencer.close()
-    assert all(submission.done.done() for submission in waiting)
+    assert all(future.done() for future in waiting)
     with pytest.raises(LedgerFailure, match="closed"):
         sequencer.put(submissions(1)[0])
 
 
 def test_a_waiter_that_gave_up_disturbs_nobody() -> None:
-    (gone,) = submissions(1)
-    gone.done.cancel()
-    settle(gone.done, RECEIPT)
-    assert gone.done.cancelled()
+    gone: Future[Receipt] = Future()
+    gone.cancel()
+    settle(gone, RECEIPT)
+    assert gone.cancelled()
 
 
 def test_whoever_comes_alone_commits_himself_and_others_wait_behind_him(
@@ -201,12 +193,13 @@ def test_whoever_comes_alone_commits_himself_and_others_wait_behind_him(
 ) -> None:
     committer.may_go_on.set()
     first, second, third = submissions(3)
-    assert sequencer.enter(first), "nobody is at work"
-    assert not sequencer.enter(second)
-    sequencer.put(third)
-    assert not second.done.done()
-    sequencer.commit(first)
-    assert [one.done.result(60) for one in (first, second, third)] == [RECEIPT] * 3
+    assert sequencer.enter(first) is None, "nobody is at work"
+    behind = sequencer.enter(second)
+    assert behind is not None
+    last = sequencer.put(third)
+    assert not behind.done()
+    assert sequencer.receipt(first, None) == RECEIPT
+    assert sequencer.receipt(second, behind) == last.result(60) == RECEIPT
     assert committer.batches[0] == [first]
     assert [one for batch in committer.batches for one in batch] == [first, second, third]
 
@@ -214,12 +207,11 @@ def test_whoever_comes_alone_commits_himself_and_others_wait_behind_him(
 def a_batch_of_several(sequencer: Sequencer, committer: Committer) -> None:
     """One commits himself, and two who came meanwhile are committed together."""
     first, *second = submissions(3)
-    assert sequencer.enter(first)
-    for submission in second:
-        sequencer.put(submission)
+    assert sequencer.enter(first) is None
+    done = put_all(sequencer, second)
     committer.may_go_on.set()
-    sequencer.commit(first)
-    assert second[-1].done.result(60) == RECEIPT
+    sequencer.receipt(first, None)
+    assert done[-1].result(60) == RECEIPT
 
 
 def test_the_first_after_a_batch_of_several_waits_for_the_others(
@@ -228,22 +220,21 @@ def test_the_first_after_a_batch_of_several_waits_for_the_others(
     a_batch_of_several(sequencer, committer)
     monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
     third = submissions(2)
-    assert [sequencer.enter(submission) for submission in third] == [False, False]
-    assert third[-1].done.result(60) == RECEIPT
+    queued = [sequencer.enter(submission) for submission in third]
+    assert None not in queued
+    assert sequencer.receipt(third[-1], queued[-1]) == RECEIPT
     assert [len(batch) for batch in committer.batches] == [1, 2, 2]
 
 
 def test_whoever_is_alone_again_commits_himself(sequencer: Sequencer, committer: Committer) -> None:
     """After a batch of several, one comes alone: it is waited with for a moment, and then no more."""
     a_batch_of_several(sequencer, committer)
-    (lone,) = submissions(1)
-    assert not sequencer.enter(lone)
-    assert lone.done.result(60) == RECEIPT
-    for again in submissions(20):  # the thread may not have let go of its turn yet
-        if sequencer.enter(again):
-            sequencer.commit(again)
+    for number, lone in enumerate(submissions(20)):  # the thread may not have let go of its turn yet
+        queued = sequencer.enter(lone)
+        assert sequencer.receipt(lone, queued) == RECEIPT
+        if queued is None:
+            assert number, "the first was not waited with"
             break
-        assert again.done.result(60) == RECEIPT
         time.sleep(0.05)
     else:
         pytest.fail("nobody commits himself any more")
@@ -253,14 +244,12 @@ def test_a_commit_of_ones_own_that_fails_lets_the_next_one_in(sequencer: Sequenc
     committer.may_go_on.set()
     committer.error = KeyError("surprise")
     first, second = submissions(2)
-    assert sequencer.enter(first)
-    sequencer.commit(first)
+    assert sequencer.enter(first) is None
     with pytest.raises(KeyError, match="surprise"):
-        first.done.result(60)
+        sequencer.receipt(first, None)
     committer.error = None
-    assert sequencer.enter(second)
-    sequencer.commit(second)
-    assert second.done.result(60) == RECEIPT
+    assert sequencer.enter(second) is None
+    assert sequencer.receipt(second, None) == RECEIPT
 
 
 def test_a_closed_sequencer_lets_nobody_in(committer: Committer) -> None:
@@ -275,14 +264,34 @@ def test_closing_after_an_interrupt_between_entering_and_committing_comes_to_an_
     committer.may_go_on.set()
     first, second = submissions(2)
 
+    done: list[Future[Receipt]] = []
+
     def interrupted() -> None:
-        assert made.enter(first)
-        made.put(second)
+        assert made.enter(first) is None
+        done.append(made.put(second))
         made.close()
 
     thread = threading.Thread(target=interrupted, daemon=True)
     thread.start()
     thread.join(60)
     assert not thread.is_alive()
-    assert second.done.result(60) == RECEIPT
-    assert not first.done.done(), "nothing that was not committed is acknowledged"
+    assert done[0].result(60) == RECEIPT
+    assert committer.batches == [[second]], "nothing that was not committed is acknowledged"
+
+
+def test_many_at_once_are_committed_on_the_callers_thread_and_make_nobody_wait_after(
+    sequencer: Sequencer, committer: Committer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batching, "LINGER_SECONDS", 3600.0)
+    monkeypatch.setattr(batching, "MAX_LINGER_SECONDS", 3600.0)
+    first, last, *many = submissions(2 + 5)
+    queued = sequencer.put(first)
+    assert committer.has_begun.wait(60)
+    threading.Timer(0.1, committer.may_go_on.set).start()
+    assert sequencer.commit_all(many) == [RECEIPT] * 5, "after the batch that was under way"
+    assert queued.result(60) == RECEIPT
+    assert sequencer.put(last).result(60) == RECEIPT
+    assert committer.batches == [[first], many, [last]]
+    sequencer.close()
+    with pytest.raises(LedgerFailure, match="closed"):
+        sequencer.commit_all(many)

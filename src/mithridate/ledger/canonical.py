@@ -23,7 +23,12 @@ _FALSE, _TRUE, _NULL = 20, 21, 22
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
 _SHORT_TEXTS = tuple(bytes((_TEXT << 5 | length,)) for length in range(24))
 _SIMPLE_VALUES = {_FALSE: False, _TRUE: True, _NULL: None}
+_SHORT_TEXT = _TEXT << 5
 _shapes = ShapeMemory()
+_keys: dict[bytes, str] = {}
+"""Short keys of maps by their encodings."""
+
+MAX_KEYS = 256
 
 
 def encode(value: Value) -> bytes:
@@ -113,6 +118,8 @@ def _decode(data: bytes, place: int, depth: int) -> tuple[Value, int]:
         raise RecordError(f"the encoded value is nested more than {MAX_DEPTH} deep")
     if place >= len(data):
         raise RecordError("the encoded value ends early")
+    if data[place : place + 2] == DIGEST_HEAD and len(data) - place >= DIGEST_SIZE + 2:
+        return data[place + 2 : place + 2 + DIGEST_SIZE], place + 2 + DIGEST_SIZE
     major, number = data[place] >> 5, data[place] & 31
     place += 1
     if number >= 24 and major <= _MAP:
@@ -176,13 +183,29 @@ def _decode_map(data: bytes, place: int, count: int, depth: int) -> tuple[Value,
     previous = b""
     for _ in range(count):
         start = place
-        key, place = _decode(data, place, depth + 1)
+        key, place = _decode_key(data, place, depth + 1)
         spelled = data[start:place]
         if not isinstance(key, str) or spelled <= previous:
             raise RecordError("the encoded map's keys are not texts in ascending order, each once")
         previous = spelled
         entries[key], place = _decode(data, place, depth + 1)
     return entries, place
+
+
+def _decode_key(data: bytes, place: int, depth: int) -> tuple[Value, int]:
+    """`_decode`, with a short way for the keys that were read before: a record's are always the same."""
+    length = data[place] - _SHORT_TEXT if place < len(data) else -1
+    if not 0 <= length < 24 or depth > MAX_DEPTH:
+        return _decode(data, place, depth)
+    end = place + 1 + length
+    spelled = data[place:end]
+    key = _keys.get(spelled)
+    if key is not None:
+        return key, end
+    decoded, end = _decode(data, place, depth)
+    if isinstance(decoded, str) and len(_keys) < MAX_KEYS:
+        _keys[spelled] = decoded
+    return decoded, end
 
 
 def _to_text(content: bytes) -> str:

@@ -72,12 +72,10 @@ class Captures:
                 era = count.era
                 entry, parts = station.sign_parts(body, count.following)
                 submission = self._prepare(entry, parts, salt, identity, known_as, may_enroll)
-                is_alone = self._sequencer.enter(submission)
+                queued = self._sequencer.enter(submission)
                 count.following += 1
-            if is_alone:
-                self._sequencer.commit(submission)
             try:
-                return submission.done.result()
+                return self._sequencer.receipt(submission, queued)
             except SequenceRefusal:
                 self._forget(count, era)
                 time.sleep(_PAUSE_SECONDS * attempt)

@@ -8,7 +8,7 @@ with Ledger.create(Path("hospital"), origin="hospital.example/ledger") as ledger
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Self
 from mithridate.errors import UserError
 from mithridate.ledger.asking import ReadableLedger
 from mithridate.ledger.batching import Sequencer
+from mithridate.ledger.bulk import submit_all
 from mithridate.ledger.bundle import Membership, ProofBundle
 from mithridate.ledger.captures import Captures
 from mithridate.ledger.endorsing import endorse
@@ -133,9 +134,15 @@ class Ledger(ReadableLedger):
         self, entry: bytes, *, salt: bytes | None = None, identity: Mapping[str, bytes | None] | None = None
     ) -> Future[Receipt]:
         """`submit` that does not wait: the future holds its receipt, or raises what the log found wrong with it."""
-        submission = self._prepare(entry, _parse(entry), salt, identity)
-        self._sequencer.put(submission)
-        return submission.done
+        return self._sequencer.put(self._prepare(entry, _parse(entry), salt, identity))
+
+    def submit_all(self, entries: Iterable[bytes]) -> Generator[Receipt | LedgerRefusal, None, None]:
+        """`submit` of many: their receipts or refusals in the order of the entries, each once it is durable.
+
+        Entries are taken from the iterable as answers are taken from here, a batch of a thousand at a time: what was
+        taken is logged, also where nobody asks for its answer.  Raises LedgerFailure when the log cannot answer.
+        """
+        return submit_all(entries, lambda entry: self._prepare(entry, _parse(entry)), self._sequencer)
 
     def enroll(self, entry: bytes) -> Receipt:
         """Log a signed enrolment: by the operator, or by the device itself as its record number 0.
@@ -284,9 +291,7 @@ class Ledger(ReadableLedger):
         return Submission(entry, record, salt, keys, may_enroll)
 
     def _append(self, submission: Submission) -> Receipt:
-        if self._sequencer.enter(submission):
-            self._sequencer.commit(submission)
-        return submission.done.result()
+        return self._sequencer.receipt(submission, self._sequencer.enter(submission))
 
 
 def _parse(entry: bytes) -> UncheckedEntry:

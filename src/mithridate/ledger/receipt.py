@@ -26,7 +26,7 @@ class LedgerFailure(MithridateError):
     """
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Receipt:
     """What a submitter gets, only once the entry is durable and covered by a signed checkpoint.
 

@@ -28,7 +28,7 @@ _POSSESSION_DOMAIN = b"mithridate/possession/1\x00"
 _KEYS = ("version", "kind", "device", "sequence", "time", "body")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Capture:
     """An image as it was when the device captured it; `channel` says how it came in: "file", "dimse", "stow"."""
 
@@ -45,7 +45,7 @@ class Capture:
         return cls(SealedFingerprint.from_value(entries["fingerprint"]), read_text(entries["channel"], "channel"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Derivation:
     """An image made from a logged one: `source` is the leaf hash of its entry, `operation` what was done to it."""
 
@@ -74,7 +74,7 @@ class Derivation:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Revocation:
     """From this entry's index on, by index and not by clock, the target counts no more.
 
@@ -99,7 +99,7 @@ class Revocation:
         return cls(scope, read_bytes(entries["target"], "revoked target"), read_text(entries["reason"], "reason"))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Enrolment:
     """A device that may sign from now on; `possession` is its key's own signature over its identity."""
 
@@ -139,7 +139,7 @@ _BODIES: dict[str, type[Capture] | type[Derivation] | type[Revocation] | type[En
 }
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Record:
     """One statement of one device.
 
@@ -208,7 +208,7 @@ def sign_entry(record: Record, identity: DeviceIdentity, signer: Signer) -> tupl
     return entry, UncheckedEntry(read, encoded, signature)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class UncheckedEntry:
     """An entry taken apart: nobody is known to have signed the record yet."""
 

@@ -16,13 +16,13 @@ from mithridate.ledger.record import Derivation, Enrolment, Revocation
 from mithridate.ledger.store.rows import Batch, Device, EntryRow, Head
 from mithridate.ledger.store.store import Store
 from mithridate.ledger.store.tables import Lookup
-from mithridate.ledger.submission import Key, Submission, fingerprint_of, public_keys
+from mithridate.ledger.submission import Submission, fingerprint_of, public_keys
 
 OPERATOR_MODEL = "mithridate operator"
 """The model of an identity that may enroll and revoke, if an operator enrolled it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """Where an entry stands, newly or since before, and what is worth reporting about it; or why it is refused."""
 
@@ -165,8 +165,8 @@ class Admission:
                 self._note_change(self._devices[body.target])
         fingerprint = fingerprint_of(record)
         if fingerprint is not None:
-            keys: set[Key] = {*public_keys(fingerprint), *submission.keys}
-            self.batch.lookups.extend([(kind, key, position) for kind, key in keys])
+            keys = dict.fromkeys(submission.keys)  # two of an image's names may be the same
+            self.batch.lookups.extend([(kind, key, position) for kind, key in (*public_keys(fingerprint), *keys)])
         if submission.salt is not None:
             self.batch.salts.append((position, submission.salt))
         return position
@@ -192,6 +192,8 @@ class Admission:
 
     def _notices(self, submission: Submission) -> tuple[str, ...]:
         """Whether the SOP instance UID, which should be unique, is logged already."""
+        if not submission.keys:
+            return ()
         keys = [key for kind, key in submission.keys if kind == Lookup.SOP_INSTANCE]
         position = self._leaves[submission.leaf]
         first = [self._known_images.setdefault(key, position) for key in keys]

@@ -36,7 +36,7 @@ _INNER, _OUTER = (bytes(byte ^ pad for byte in range(256)) for pad in (0x36, 0x5
 Digests = tuple[bytes | None, ...]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class ImageHashes:
     """What of an image's fingerprint nobody can guess, and so may be known to all.
 
@@ -52,7 +52,7 @@ class ImageHashes:
     pixels: bytes | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SealedFingerprint(ImageHashes):
     """F0 to F4 of one image; the lists hold one commitment for each name of the schema, None for what is absent.
 

@@ -6,6 +6,7 @@ that must be looked at one by one is whether the bytes between them are.
 
 from __future__ import annotations
 
+import re
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ LEAST, MOST = 16, 1024
 
 MAX_SHAPES = 256
 
+_NULL = re.escape(NULL_HEAD)
+_DIGEST = re.escape(DIGEST_HEAD) + b".{%d}" % DIGEST_SIZE
+
 
 class DigestArray(tuple["bytes | None", ...]):
     """An array of which it is known that it holds only digests of 32 bytes and None."""
@@ -31,10 +35,9 @@ class DigestArray(tuple["bytes | None", ...]):
 
 @dataclass(frozen=True)
 class Shape:
-    """Which items of an array are digests: how to take out the bytes before them, the digests, and to fill the gaps."""
+    """Which items of an array are digests: what the bytes before them are, how to take them out and fill the gaps."""
 
-    heads: Struct
-    expected: tuple[bytes, ...]
+    pattern: re.Pattern[bytes]
     digests: Struct
     arrange: Callable[[Sequence[bytes | None]], tuple[bytes | None, ...]]
 
@@ -44,15 +47,14 @@ class Shape:
         numbers = iter(range(len(items)))
         places = [-1 if item is None else next(numbers) for item in items]  # -1: the None after the last digest
         return cls(
-            Struct("".join("s" if item is None else "2s32x" for item in items)),
-            tuple(NULL_HEAD if item is None else DIGEST_HEAD for item in items),
+            re.compile(b"".join(_NULL if item is None else _DIGEST for item in items), re.DOTALL),
             Struct("".join("x" if item is None else "2x32s" for item in items)),
             itemgetter(*places),
         )
 
     def read(self, data: bytes, place: int) -> DigestArray | None:
         """The array that starts at `place` of the data; None when it is of another shape."""
-        if len(data) - place < self.heads.size or self.heads.unpack_from(data, place) != self.expected:
+        if self.pattern.match(data, place) is None:
             return None
         return DigestArray(self.arrange((*self.digests.unpack_from(data, place), None)))
 
@@ -68,7 +70,7 @@ class ShapeMemory:
         shape = self._known.get((count, place, len(data)))
         if shape is None or (found := shape.read(data, place)) is None:
             return None
-        return found, place + shape.heads.size
+        return found, place + shape.digests.size
 
     def remember(self, items: DigestArray, place: int, size: int) -> None:
         """Keep the shape of an array that was read item by item at `place` of `size` bytes."""

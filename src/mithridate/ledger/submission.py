@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, field
-from functools import cached_property
 from pathlib import PurePath
 
 from mithridate.ledger import merkle
 from mithridate.ledger.fingerprint.dicom_schema import IDENTITY
 from mithridate.ledger.fingerprint.model import digest_value
-from mithridate.ledger.receipt import LedgerRefusal, Receipt
+from mithridate.ledger.receipt import LedgerRefusal
 from mithridate.ledger.record import Capture, Derivation, Record
 from mithridate.ledger.sealed import SALT_SIZE, SealedFingerprint, commit
 from mithridate.ledger.store.tables import KEY_SIZE, Lookup
@@ -31,21 +29,22 @@ _DOMAIN = b"mithridate/lookup/1\x00"
 _OF_IMAGES = (Capture, Derivation)
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Submission:
-    """An entry on its way into the log; `keys` are the private lookups under which it is to be found."""
+    """An entry on its way into the log; `keys` are the private lookups under which it is to be found.
+
+    `leaf` is the entry's leaf hash.
+    """
 
     entry: bytes
     record: Record
     salt: bytes | None = None
     keys: tuple[Key, ...] = ()
     may_enroll: bool = False
-    done: Future[Receipt] = field(default_factory=Future)
+    leaf: bytes = field(init=False)
 
-    @cached_property
-    def leaf(self) -> bytes:
-        """The entry's leaf hash."""
-        return merkle.leaf_hash(self.entry)
+    def __post_init__(self) -> None:
+        self.leaf = merkle.leaf_hash(self.entry)
 
 
 class LookupKeys:

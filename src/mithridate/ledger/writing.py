@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from mithridate.errors import UserError
-from mithridate.ledger.batching import settle
+from mithridate.ledger.batching import Answer
 from mithridate.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
 from mithridate.ledger.errors import EvidenceError
 from mithridate.ledger.following import TileFollower
@@ -41,23 +41,22 @@ class Appender:
         self._known: Head | None = None
         self._lock = threading.Lock()
 
-    def commit(self, submissions: Sequence[Submission]) -> None:
-        """Settle every submission: with a receipt, a refusal, or the reason why the log could not take it."""
-        waiting = [one for one in submissions if one.done.set_running_or_notify_cancel()]
-        for pause in (*self._pauses, None):
-            try:
-                head, outcomes = self._write(waiting)
-            except EvidenceError as error:  # the log itself does not hold: trying again cannot help
-                return _fail(waiting, error)
-            except (Conflict, LedgerFailure, UserError) as error:
-                if pause is None:
-                    return _fail(
-                        waiting, LedgerFailure(f"the entry was not confirmed: {error or 'others were quicker'}")
-                    )
+    def commit(self, submissions: Sequence[Submission]) -> list[Answer]:
+        """For every submission a receipt, a refusal, or the reason why the log could not take it."""
+        reason: Exception = LedgerFailure("the entry was not confirmed")
+        for pause in (0.0, *self._pauses):
+            if pause:
                 time.sleep(pause)
+            try:
+                head, outcomes = self._write(submissions)
+            except EvidenceError as error:  # the log itself does not hold: trying again cannot help
+                reason = error
+                break
+            except (Conflict, LedgerFailure, UserError) as error:
+                reason = LedgerFailure(f"the entry was not confirmed: {error or 'others were quicker'}")
             else:
-                return _answer(waiting, outcomes, head)
-        return None
+                return _answers(submissions, outcomes, head)
+        return [reason] * len(submissions)
 
     def _write(self, submissions: Sequence[Submission]) -> tuple[Head, list[Outcome]]:
         with self._store.writing() as connection:
@@ -132,18 +131,16 @@ def empty_head(origin: str) -> Head:
     return Head(origin, 0, EMPTY_ROOT, (), b"")
 
 
-def _answer(submissions: Sequence[Submission], outcomes: Sequence[Outcome], head: Head) -> None:
-    for submission, outcome in zip(submissions, outcomes, strict=True):
-        record = submission.record
-        settle(
-            submission.done,
-            outcome.refusal
-            or Receipt(
-                outcome.position, submission.leaf, record.device, record.sequence, head.checkpoint, outcome.notices
-            ),
+def _answers(submissions: Sequence[Submission], outcomes: Sequence[Outcome], head: Head) -> list[Answer]:
+    return [
+        outcome.refusal
+        or Receipt(
+            outcome.position,
+            submission.leaf,
+            submission.record.device,
+            submission.record.sequence,
+            head.checkpoint,
+            outcome.notices,
         )
-
-
-def _fail(submissions: Sequence[Submission], error: Exception) -> None:
-    for submission in submissions:
-        settle(submission.done, error)
+        for submission, outcome in zip(submissions, outcomes, strict=True)
+    ]
