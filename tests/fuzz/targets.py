@@ -19,6 +19,7 @@ from mithridate.errors import UserError
 from mithridate.ledger import canonical, merkle
 from mithridate.ledger.bundle import ProofBundle, judge_offline
 from mithridate.ledger.checkpoint import Checkpoint, open_checkpoint, parse_checkpoint, sign_checkpoint
+from mithridate.ledger.entry import open_entry, read_entry, sign_record
 from mithridate.ledger.errors import EvidenceError, RecordError, TileError
 from mithridate.ledger.fingerprint import Fingerprint, Verdict, compare, fingerprint_image
 from mithridate.ledger.fingerprint.model import FingerprintError, Limits
@@ -27,7 +28,7 @@ from mithridate.ledger.keys import FileSigner
 from mithridate.ledger.note import parse_note
 from mithridate.ledger.note_keys import COSIGNATURE, NoteKey
 from mithridate.ledger.quorum import parse_policy
-from mithridate.ledger.record import Capture, Enrolment, Record, Revocation, open_entry, read_entry, sign_record
+from mithridate.ledger.record import Capture, Enrolment, Record, Revocation
 from mithridate.ledger.status import Status
 from mithridate.ledger.tiles import Tile, decode_bundle, decode_hashes, encode_bundle, parse_path
 from mithridate.ledger.witness.wire import AddCheckpoint

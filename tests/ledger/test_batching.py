@@ -12,8 +12,8 @@ import pytest
 from ledger.samples import Device, capture
 from mithridate.ledger import batching
 from mithridate.ledger.batching import MAX_BATCH, Answer, Sequencer, settle
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.receipt import LedgerFailure, Receipt
-from mithridate.ledger.record import read_entry
 from mithridate.ledger.submission import Submission
 
 DEVICE = Device()

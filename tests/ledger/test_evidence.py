@@ -10,12 +10,13 @@ import pytest
 from ledger.dicom_files import FOLDER, read, write
 from mithridate.ledger import merkle
 from mithridate.ledger.checkpoint import Checkpoint, open_checkpoint, sign_checkpoint
+from mithridate.ledger.entry import open_entry, sign_record
 from mithridate.ledger.errors import EvidenceError
 from mithridate.ledger.fingerprint import Judgement, Verdict, compare, fingerprint_image
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.keys import FileSigner
 from mithridate.ledger.note_keys import COSIGNATURE, NoteKey, VerifierKey
-from mithridate.ledger.record import Capture, Record, open_entry, sign_record
+from mithridate.ledger.record import Capture, Record
 from mithridate.ledger.tile_reader import TileReader, folder_source
 from mithridate.ledger.tile_writer import TileWriter
 

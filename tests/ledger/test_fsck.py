@@ -96,8 +96,8 @@ def test_a_touched_database_is_named(folder: Path, change: str, index: int | Non
 
 def test_an_entry_signed_by_the_right_device_and_put_in_by_hand_is_found(folder: Path) -> None:
     """Whoever holds a device's key and the database, and not the log's key, changes an entry and its leaf."""
+    from mithridate.ledger.entry import read_entry
     from mithridate.ledger.merkle import leaf_hash
-    from mithridate.ledger.record import read_entry
 
     store = Store(LedgerFolder.load(folder).url())
     with store.writing() as connection:

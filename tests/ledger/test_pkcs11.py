@@ -15,10 +15,11 @@ import pytest
 
 from mithridate.errors import UserError
 from mithridate.ledger import pkcs11 as module_under_test
+from mithridate.ledger.entry import open_entry, sign_record
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.keys import create_key, is_signature
 from mithridate.ledger.pkcs11 import PIN_VARIABLE, KeyUri, Pkcs11Signer, create_token_key, load_signer
-from mithridate.ledger.record import Record, Revocation, open_entry, sign_record
+from mithridate.ledger.record import Record, Revocation
 
 pkcs11 = pytest.importorskip("pkcs11", reason="python-pkcs11 is not installed (the extra hsm)")
 

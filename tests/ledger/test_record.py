@@ -12,21 +12,11 @@ from hypothesis import strategies as st
 
 from fuzz.mutations import mutated
 from mithridate.ledger import canonical
+from mithridate.ledger.entry import MAX_ENTRY_BYTES, open_entry, read_entry, sign_record
 from mithridate.ledger.errors import RecordError
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.keys import FileSigner
-from mithridate.ledger.record import (
-    MAX_ENTRY_BYTES,
-    Body,
-    Capture,
-    Derivation,
-    Enrolment,
-    Record,
-    Revocation,
-    open_entry,
-    read_entry,
-    sign_record,
-)
+from mithridate.ledger.record import Body, Capture, Derivation, Enrolment, Record, Revocation
 from mithridate.ledger.sealed import SealedFingerprint, commit
 
 KEY = FileSigner.from_seed(b"\x01" * 32)

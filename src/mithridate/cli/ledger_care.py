@@ -74,8 +74,8 @@ def list_entries(
     as_json: Json = False,
 ) -> None:
     """List entries: what kind, by which device, when by its clock."""
+    from mithridate.ledger.entry import read_entry
     from mithridate.ledger.log import Ledger
-    from mithridate.ledger.record import read_entry
 
     with Ledger.open(folder) as ledger:
         names = {row.device: identity.name for row, identity in ledger.devices()}

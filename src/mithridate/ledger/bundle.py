@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from mithridate.ledger import canonical, merkle
 from mithridate.ledger.canonical import Value
 from mithridate.ledger.checkpoint import Checkpoint, open_checkpoint
+from mithridate.ledger.entry import open_entry, read_entry
 from mithridate.ledger.errors import EvidenceError, ProofError, RecordError
 from mithridate.ledger.fields import read_bytes, read_digest_or_none, read_integer, read_list, read_map
 from mithridate.ledger.fingerprint import Fingerprint, Verdict, fingerprint_image
@@ -19,7 +20,7 @@ from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.judgement import LogJudgement, judge_against
 from mithridate.ledger.note import Endorsement, NoteVerifier
 from mithridate.ledger.note_keys import VerifierKey
-from mithridate.ledger.record import Enrolment, Record, Revocation, open_entry, read_entry
+from mithridate.ledger.record import Enrolment, Record, Revocation
 from mithridate.ledger.status import open_status
 from mithridate.ledger.submission import fingerprint_of
 

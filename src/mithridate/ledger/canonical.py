@@ -12,7 +12,6 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from mithridate.ledger.errors import RecordError
-from mithridate.ledger.shapes import DIGEST_HEAD, DIGEST_SIZE, NULL_HEAD, DigestArray, ShapeMemory
 
 Value: TypeAlias = "bool | int | bytes | str | Sequence[Value] | Mapping[str, Value] | None"
 
@@ -23,12 +22,10 @@ _FALSE, _TRUE, _NULL = 20, 21, 22
 _WIDTHS = {24: 1, 25: 2, 26: 4, 27: 8}
 _SHORT_TEXTS = tuple(bytes((_TEXT << 5 | length,)) for length in range(24))
 _SIMPLE_VALUES = {_FALSE: False, _TRUE: True, _NULL: None}
-_SHORT_TEXT = _TEXT << 5
-_shapes = ShapeMemory()
-_keys: dict[bytes, str] = {}
-"""Short keys of maps by their encodings."""
 
-MAX_KEYS = 256
+DIGEST_SIZE = 32
+_DIGEST_HEAD = bytes((_BYTES << 5 | 24, DIGEST_SIZE))
+_NULL_HEAD = bytes((_SIMPLE << 5 | _NULL,))
 
 
 def encode(value: Value) -> bytes:
@@ -78,9 +75,9 @@ def _encode_array(items: Sequence[Value], out: bytearray, depth: int) -> None:
         if depth > MAX_DEPTH:
             _encode(item, out, depth)
         elif item is None:  # a record is mostly digests and what is absent: both are worth a short way
-            out += NULL_HEAD
+            out += _NULL_HEAD
         elif type(item) is bytes and len(item) == DIGEST_SIZE:
-            out += DIGEST_HEAD
+            out += _DIGEST_HEAD
             out += item
         else:
             _encode(item, out, depth)
@@ -118,8 +115,6 @@ def _decode(data: bytes, place: int, depth: int) -> tuple[Value, int]:
         raise RecordError(f"the encoded value is nested more than {MAX_DEPTH} deep")
     if place >= len(data):
         raise RecordError("the encoded value ends early")
-    if data[place : place + 2] == DIGEST_HEAD and len(data) - place >= DIGEST_SIZE + 2:
-        return data[place + 2 : place + 2 + DIGEST_SIZE], place + 2 + DIGEST_SIZE
     major, number = data[place] >> 5, data[place] & 31
     place += 1
     if number >= 24 and major <= _MAP:
@@ -161,21 +156,11 @@ def _unknown(first: int) -> RecordError:
 
 
 def _decode_array(data: bytes, place: int, count: int, depth: int) -> tuple[Value, int]:
-    start, is_deepest = place, depth >= MAX_DEPTH
-    if not is_deepest and (known := _shapes.read(data, place, count)) is not None:
-        return known
     items: list[Value] = []
-    digests: list[bytes | None] = []
     while len(items) < count:  # a false count ends at the data's end: every item takes at least a byte
         item, place = _decode(data, place, depth + 1)
         items.append(item)
-        if item is None or (isinstance(item, bytes) and len(item) == DIGEST_SIZE):
-            digests.append(item)
-    if len(digests) < count:
-        return tuple(items), place
-    array = DigestArray(digests)
-    _shapes.remember(array, start, len(data))
-    return array, place
+    return tuple(items), place
 
 
 def _decode_map(data: bytes, place: int, count: int, depth: int) -> tuple[Value, int]:
@@ -183,29 +168,13 @@ def _decode_map(data: bytes, place: int, count: int, depth: int) -> tuple[Value,
     previous = b""
     for _ in range(count):
         start = place
-        key, place = _decode_key(data, place, depth + 1)
+        key, place = _decode(data, place, depth + 1)
         spelled = data[start:place]
         if not isinstance(key, str) or spelled <= previous:
             raise RecordError("the encoded map's keys are not texts in ascending order, each once")
         previous = spelled
         entries[key], place = _decode(data, place, depth + 1)
     return entries, place
-
-
-def _decode_key(data: bytes, place: int, depth: int) -> tuple[Value, int]:
-    """`_decode`, with a short way for the keys that were read before: a record's are always the same."""
-    length = data[place] - _SHORT_TEXT if place < len(data) else -1
-    if not 0 <= length < 24 or depth > MAX_DEPTH:
-        return _decode(data, place, depth)
-    end = place + 1 + length
-    spelled = data[place:end]
-    key = _keys.get(spelled)
-    if key is not None:
-        return key, end
-    decoded, end = _decode(data, place, depth)
-    if isinstance(decoded, str) and len(_keys) < MAX_KEYS:
-        _keys[spelled] = decoded
-    return decoded, end
 
 
 def _to_text(content: bytes) -> str:

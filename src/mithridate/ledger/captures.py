@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from mithridate.ledger.batching import Sequencer
+from mithridate.ledger.entry import UncheckedEntry
 from mithridate.ledger.receipt import LedgerFailure, Receipt, SequenceRefusal
-from mithridate.ledger.record import Body, UncheckedEntry
+from mithridate.ledger.record import Body
 from mithridate.ledger.station import Station
 from mithridate.ledger.submission import Submission
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from mithridate.ledger.canonical import Value
+from mithridate.ledger.canonical import DIGEST_SIZE, Value
 from mithridate.ledger.errors import RecordError
-from mithridate.ledger.shapes import DIGEST_SIZE, DigestArray
 
 MAX_TEXT = 1024
 MAX_INTEGER = 2**63 - 1
@@ -43,8 +42,6 @@ def read_digest_or_none(value: Value, what: str) -> bytes | None:
 
 def read_digests(value: Value, what: str) -> tuple[bytes | None, ...]:
     """An array of digests, or null for each that is absent."""
-    if isinstance(value, DigestArray):  # which was looked through when it was decoded
-        return tuple(value)  # a plain one, which the garbage collector leaves alone
     return tuple(read_digest_or_none(item, what) for item in read_list(value, what))
 
 

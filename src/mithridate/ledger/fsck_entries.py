@@ -8,10 +8,11 @@ from collections.abc import Callable
 from sqlalchemy import Connection
 
 from mithridate.ledger import merkle
+from mithridate.ledger.entry import open_entry, read_entry
 from mithridate.ledger.errors import EvidenceError
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.merkle import Frontier
-from mithridate.ledger.record import Enrolment, Record, Revocation, open_entry, read_entry
+from mithridate.ledger.record import Enrolment, Record, Revocation
 from mithridate.ledger.rules import OPERATOR_MODEL
 from mithridate.ledger.sealed import SALT_SIZE
 from mithridate.ledger.store.rows import Device, EntryRow

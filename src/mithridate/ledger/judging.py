@@ -8,12 +8,13 @@ from operator import attrgetter, itemgetter
 
 from sqlalchemy import Connection
 
+from mithridate.ledger.entry import UncheckedEntry, parse_entry, read_entry
 from mithridate.ledger.errors import EvidenceError
 from mithridate.ledger.fingerprint import Fingerprint, Verdict
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.judgement import LogJudgement, OtherIdentity, judge_against
 from mithridate.ledger.proving import find_revocation
-from mithridate.ledger.record import Derivation, Enrolment, Record, UncheckedEntry, parse_entry, read_entry
+from mithridate.ledger.record import Derivation, Enrolment, Record
 from mithridate.ledger.sealed import SealedFingerprint, commit
 from mithridate.ledger.store.rows import EntryRow
 from mithridate.ledger.store.store import Store

@@ -22,6 +22,7 @@ from mithridate.ledger.bulk import submit_all
 from mithridate.ledger.bundle import Membership, ProofBundle
 from mithridate.ledger.captures import Captures
 from mithridate.ledger.endorsing import endorse
+from mithridate.ledger.entry import UncheckedEntry, parse_entry
 from mithridate.ledger.errors import RecordError
 from mithridate.ledger.fingerprint import Fingerprint, fingerprint_image
 from mithridate.ledger.folder import LedgerFolder
@@ -32,7 +33,7 @@ from mithridate.ledger.keys import Signer
 from mithridate.ledger.opening import OPERATOR, check_not_behind, start
 from mithridate.ledger.publishing import RollbackError
 from mithridate.ledger.receipt import LedgerFailure, LedgerRefusal, Receipt, SequenceRefusal
-from mithridate.ledger.record import Capture, Derivation, Enrolment, Revocation, UncheckedEntry, parse_entry
+from mithridate.ledger.record import Capture, Derivation, Enrolment, Revocation
 from mithridate.ledger.sealed import new_salt
 from mithridate.ledger.station import Station
 from mithridate.ledger.station_files import check_name

@@ -9,9 +9,10 @@ from sqlalchemy import Connection
 from mithridate.errors import UserError
 from mithridate.ledger.bundle import Membership, ProofBundle
 from mithridate.ledger.checkpoint import Checkpoint
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.errors import EvidenceError
 from mithridate.ledger.note import NoteSigner
-from mithridate.ledger.record import Derivation, Record, read_entry
+from mithridate.ledger.record import Derivation, Record
 from mithridate.ledger.status import Status
 from mithridate.ledger.store.rows import EntryRow
 from mithridate.ledger.store.store import Store

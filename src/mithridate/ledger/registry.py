@@ -5,10 +5,11 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.errors import RecordError
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.receipt import LedgerRefusal
-from mithridate.ledger.record import Enrolment, read_entry
+from mithridate.ledger.record import Enrolment
 from mithridate.ledger.store.rows import Device
 from mithridate.ledger.store.store import Store
 

@@ -1,80 +1,165 @@
-"""Arrays of digests and nulls, which records mostly are, read at once when one of the same shape was read before.
+"""Captures that differ from one read before only in digests and numbers, read at once.
 
-A device commits to the same attributes in every record.  So the places of the digests are the same each time, and all
-that must be looked at one by one is whether the bytes between them are.
+A device commits to the same attributes in every record.  So where each digest stands is the same each time, and all
+that must be looked at are the bytes between them: where those are those of a record, the whole is one.
 """
 
 from __future__ import annotations
 
-import re
+import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import count, groupby, repeat
 from operator import itemgetter
 from struct import Struct
+from typing import Any
 
-DIGEST_SIZE = 32
-DIGEST_HEAD = bytes((0x58, DIGEST_SIZE))
-NULL_HEAD = b"\xf6"
-"""How a byte string of 32 bytes and null begin (RFC 8949)."""
+from mithridate.ledger.fields import MAX_INTEGER
+from mithridate.ledger.record import Capture, Record
 
-LEAST, MOST = 16, 1024
-"""Items of the arrays whose shape is worth remembering."""
+MAX_DIGESTS = 1024
+MAX_LENGTHS = 256
+SHAPES_OF_A_LENGTH = 4
 
-MAX_SHAPES = 256
+Digests = tuple[bytes | None, ...]
 
-_NULL = re.escape(NULL_HEAD)
-_DIGEST = re.escape(DIGEST_HEAD) + b".{%d}" % DIGEST_SIZE
+_FORMATS = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
-class DigestArray(tuple["bytes | None", ...]):
-    """An array of which it is known that it holds only digests of 32 bytes and None."""
+@dataclass(frozen=True)
+class Range:
+    """The numbers whose encodings are as long as that of one number."""
 
-    __slots__ = ()
+    least: int
+    most: int
+
+    @classmethod
+    def around(cls, number: int) -> Range | None:
+        """None for numbers so small that they are encoded in less than a byte."""
+        for width in _FORMATS:
+            if number < 1 << 8 * width:
+                least = 24 if width == 1 else 1 << 4 * width
+                return cls(least, min((1 << 8 * width) - 1, MAX_INTEGER)) if number >= least else None
+        return None
 
 
 @dataclass(frozen=True)
 class Shape:
-    """Which items of an array are digests: what the bytes before them are, how to take them out and fill the gaps."""
+    """What all captures of one length have in common that differ only in digests and numbers."""
 
-    pattern: re.Pattern[bytes]
-    digests: Struct
-    arrange: Callable[[Sequence[bytes | None]], tuple[bytes | None, ...]]
+    mask: int
+    common: int
+    fields: Struct
+    sequences: Range
+    times: Range
+    record: Record
+    scalars: Callable[[Sequence[Any]], tuple[Any, ...]]
+    lists: tuple[Callable[[Sequence[Any]], Digests], ...]
 
     @classmethod
-    def of(cls, items: Sequence[bytes | None]) -> Shape:
-        """The shape of an array of at least two items."""
-        numbers = iter(range(len(items)))
-        places = [-1 if item is None else next(numbers) for item in items]  # -1: the None after the last digest
+    def of(cls, record: Record) -> Shape | None:
+        """The shape of a record that `Record.decode` gave; None where none is worth remembering."""
+        sequences, times = Range.around(record.sequence), Range.around(record.time)
+        if not isinstance(record.body, Capture) or sequences is None or times is None:
+            return None
+        fingerprint = record.body.fingerprint
+        if sum(map(len, (fingerprint.coding, fingerprint.attributes, fingerprint.identity))) > MAX_DIGESTS:
+            return None
+        lowest = _varied(record, repeat(b"\x00" * 32), sequences.least, times.least).encode()
+        highest = _varied(record, repeat(b"\xff" * 32), sequences.most, times.most).encode()
+        mask = bytes(0xFF if low == high else 0 for low, high in zip(lowest, highest, strict=True))
+        # In this one every digest and number is another, which tells where each of them stands.
+        marks = (hashlib.sha256(b"%d" % number).digest() for number in count())
+        marked = _varied(record, marks, sequences.least, times.most)
+        fields = Struct(">" + "".join(_format(value, sum(1 for _ in run)) for value, run in groupby(mask)))
+        place = {value: number for number, value in enumerate(fields.unpack(marked.encode()))}
+        place[None] = -1  # what `read` puts behind the last field
+        assert isinstance(marked.body, Capture)
+        own = marked.body.fingerprint
         return cls(
-            re.compile(b"".join(_NULL if item is None else _DIGEST for item in items), re.DOTALL),
-            Struct("".join("x" if item is None else "2x32s" for item in items)),
-            itemgetter(*places),
+            int.from_bytes(mask, "big"),
+            int.from_bytes(mask, "big") & int.from_bytes(lowest, "big"),
+            fields,
+            sequences,
+            times,
+            record,
+            itemgetter(
+                *(place[value] for value in (marked.device, marked.sequence, marked.time)),
+                *(place[value] for value in (own.file, own.stream, own.pixels)),
+            ),
+            tuple(_picker([place[item] for item in items]) for items in (own.coding, own.attributes, own.identity)),
         )
 
-    def read(self, data: bytes, place: int) -> DigestArray | None:
-        """The array that starts at `place` of the data; None when it is of another shape."""
-        if self.pattern.match(data, place) is None:
+    def read(self, data: bytes) -> Record | None:
+        """What `Record.decode` gives for these bytes, as many as the shape's; None when they are of another shape."""
+        if int.from_bytes(data, "big") & self.mask != self.common:
             return None
-        return DigestArray(self.arrange((*self.digests.unpack_from(data, place), None)))
+        values = (*self.fields.unpack(data), None)
+        device, sequence, time, file, stream, pixels = self.scalars(values)
+        in_range = (
+            self.sequences.least <= sequence <= self.sequences.most and self.times.least <= time <= self.times.most
+        )
+        if not in_range:
+            return None
+        body = self.record.body
+        assert isinstance(body, Capture)
+        own = body.fingerprint
+        lists = [pick(values) for pick in self.lists]
+        fingerprint = type(own)(own.media, own.schema, own.frames, file, stream, pixels, *lists)
+        return Record(device, sequence, time, Capture(fingerprint, body.channel))
 
 
 class ShapeMemory:
-    """The shapes that were read last, each under what else is known of an array before it is read."""
+    """The shapes that were read last, by the length of their records."""
 
     def __init__(self) -> None:
-        self._known: OrderedDict[tuple[int, int, int], Shape] = OrderedDict()
+        self._known: OrderedDict[int, tuple[Shape, ...]] = OrderedDict()
 
-    def read(self, data: bytes, place: int, count: int) -> tuple[DigestArray, int] | None:
-        """The array of so many items at `place`, and where it ends; None when it must be read item by item."""
-        shape = self._known.get((count, place, len(data)))
-        if shape is None or (found := shape.read(data, place)) is None:
-            return None
-        return found, place + shape.digests.size
-
-    def remember(self, items: DigestArray, place: int, size: int) -> None:
-        """Keep the shape of an array that was read item by item at `place` of `size` bytes."""
-        if LEAST <= len(items) <= MOST:
-            self._known[len(items), place, size] = Shape.of(items)
-            while len(self._known) > MAX_SHAPES:
+    def decode(self, data: bytes) -> Record:
+        """`Record.decode`."""
+        for shape in self._known.get(len(data), ()):
+            if (record := shape.read(data)) is not None:
+                return record
+        record = Record.decode(data)
+        if (new := Shape.of(record)) is not None:
+            self._known[len(data)] = (new, *self._known.get(len(data), ()))[:SHAPES_OF_A_LENGTH]
+            while len(self._known) > MAX_LENGTHS:
                 self._known.popitem(last=False)
+        return record
+
+
+def _varied(record: Record, digests: Iterator[bytes], sequence: int, time: int) -> Record:
+    """The record with other digests, one after another, and numbers."""
+    body = record.body
+    assert isinstance(body, Capture)
+    own = body.fingerprint
+
+    def other(items: Digests) -> Digests:
+        return tuple(None if item is None else next(digests) for item in items)
+
+    file, stream, pixels = other((own.file, own.stream, own.pixels))
+    assert file is not None
+    assert stream is not None
+    fingerprint = replace(
+        own,
+        file=file,
+        stream=stream,
+        pixels=pixels,
+        coding=other(own.coding),
+        attributes=other(own.attributes),
+        identity=other(own.identity),
+    )
+    return Record(next(digests), sequence, time, Capture(fingerprint, body.channel))
+
+
+def _format(masked: int, length: int) -> str:
+    if masked:
+        return f"{length}x"
+    return _FORMATS.get(length) or f"{length}s"
+
+
+def _picker(places: Sequence[int]) -> Callable[[Sequence[Any]], Digests]:
+    if len(places) > 1:
+        return itemgetter(*places)
+    return lambda values: tuple(values[place] for place in places)

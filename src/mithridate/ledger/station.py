@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
+from mithridate.ledger.entry import UncheckedEntry, sign_entry
 from mithridate.ledger.errors import RecordError
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.keys import Signer
-from mithridate.ledger.record import Body, Enrolment, Record, UncheckedEntry, sign_entry
+from mithridate.ledger.record import Body, Enrolment, Record
 
 
 @dataclass(frozen=True)

@@ -14,12 +14,12 @@ from ledger.dicom_files import FOLDER, read, to_native, write
 from ledger.investigate.scene import Scene, build, changed, png, transcoded, with_pixels
 from mithridate.errors import UserError
 from mithridate.ledger.bundle import ProofBundle, judge_offline
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.fingerprint import Verdict
 from mithridate.ledger.investigate import Case, investigate
 from mithridate.ledger.investigate.case import expand
 from mithridate.ledger.investigate.findings import Box, ImageFinding
 from mithridate.ledger.investigate.pixels import LONGEST_SIDE, compare_images
-from mithridate.ledger.record import read_entry
 
 CT = (FOLDER / "CT_small.dcm").read_bytes()
 MR = (FOLDER / "MR_small.dcm").read_bytes()

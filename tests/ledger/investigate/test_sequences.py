@@ -7,11 +7,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mithridate.errors import UserError
+from mithridate.ledger.entry import sign_record
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.investigate.findings import DeviceFinding
 from mithridate.ledger.investigate.sequences import count_sequences
 from mithridate.ledger.keys import FileSigner
-from mithridate.ledger.record import Record, Revocation, sign_record
+from mithridate.ledger.record import Record, Revocation
 
 KEY = FileSigner.from_seed(b"\x01" * 32)
 DEVICE = DeviceIdentity("CT1", "", "", "", "", KEY.public_key)

@@ -15,6 +15,7 @@ from cryptography.x509 import Certificate
 from mithridate.errors import UserError
 from mithridate.ledger.bundle import check_bundle
 from mithridate.ledger.checkpoint import parse_checkpoint
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.errors import EvidenceError
 from mithridate.ledger.fingerprint import Verdict
 from mithridate.ledger.investigate.attributes import describe_changes
@@ -25,7 +26,7 @@ from mithridate.ledger.investigate.sequences import Progress, count_sequences
 from mithridate.ledger.judgement import LogJudgement
 from mithridate.ledger.merkle import leaf_hash
 from mithridate.ledger.note import parse_note
-from mithridate.ledger.record import Capture, Derivation, read_entry
+from mithridate.ledger.record import Capture, Derivation
 
 if TYPE_CHECKING:
     from mithridate.ledger.bundle import ProofBundle

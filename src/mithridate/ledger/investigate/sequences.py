@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from mithridate.errors import UserError
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.identity import DeviceIdentity
 from mithridate.ledger.investigate.findings import DeviceFinding
-from mithridate.ledger.record import read_entry
 
 Progress = Callable[[str, int, int], None]
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mithridate.ledger.checkpoint import open_checkpoint
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.errors import NoteError
 from mithridate.ledger.log import Ledger
 from mithridate.ledger.merkle import Frontier
 from mithridate.ledger.receipt import LedgerRefusal, Receipt
-from mithridate.ledger.record import read_entry
 
 
 def check_receipt(ledger: Ledger, receipt: Receipt) -> int:

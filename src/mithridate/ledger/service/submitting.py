@@ -6,8 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
+from mithridate.ledger.entry import read_entry
 from mithridate.ledger.receipt import Receipt
-from mithridate.ledger.record import read_entry
 from mithridate.ledger.sealed import SALT_SIZE
 from mithridate.ledger.service.access import may
 from mithridate.ledger.service.audit_event import Kind
