@@ -176,7 +176,8 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=200))
 def test_no_bytes_crash_the_parser(data: bytes) -> None:
-    policy = None
     with contextlib.suppress(UserError):
         policy = parse_policy(data)
-    assert policy is None or policy.logs, "a policy that knows no log was taken"
+        assert not policy.logs, "a key was found in noise"
+        with pytest.raises(NoteError):  # a policy of witnesses alone is one, and accepts nothing
+            policy.accept(sign_checkpoint(CHECKPOINT, [LOG]))

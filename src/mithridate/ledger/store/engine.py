@@ -89,12 +89,19 @@ def writing(engine: Engine) -> Iterator[Connection]:
 
 @contextmanager
 def _translated(engine: Engine) -> Iterator[None]:
+    errors: tuple[type[BaseException], ...] = (SQLAlchemyError, *_driver_errors(engine))
     try:
         yield
-    except SQLAlchemyError as error:
+    except errors as error:
         reason = str(getattr(error, "orig", None) or error).strip().splitlines()[0]
         where = engine.url.render_as_string(hide_password=True)
         raise DatabaseError(f"the ledger's database {where} failed: {reason}") from error
+
+
+def _driver_errors(engine: Engine) -> tuple[type[BaseException], ...]:
+    """What the driver raises where SQLAlchemy is not between."""
+    driver: Any = engine.dialect.dbapi
+    return () if driver is None else (driver.Error,)
 
 
 def _prepare_sqlite(connection: Any, _: object) -> None:

@@ -13,7 +13,7 @@ MOVE_HEAD = update(head).where(
     head.c.id == 1, head.c.size == bindparam("old_size"), head.c.root == bindparam("old_root")
 ).values({name: bindparam(name) for name in ("origin", "size", "root", "peaks", "checkpoint")})  # fmt: skip
 
-CHANGE_DEVICES = (
+CHANGE_DEVICE = (
     update(devices)
     .where(devices.c.number == bindparam("changed"))
     .values(following=bindparam("following"), revoked=bindparam("revoked"))
@@ -35,6 +35,7 @@ FIND = (
     .order_by(lookups.c.position.desc())
 )
 FIND_NEWEST = FIND.limit(bindparam("most"))
+FIND_OLDEST = FIND.order_by(None).order_by(lookups.c.position).limit(1)
 FIND_FIRST = (
     select(lookups.c.key, lookups.c.position)
     .where(lookups.c.kind == bindparam("kind"), lookups.c.key.in_(bindparam("keys", expanding=True)))

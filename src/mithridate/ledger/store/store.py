@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict, astuple
 from typing import Any
@@ -12,8 +12,8 @@ from sqlalchemy.engine import URL
 
 from mithridate.errors import UserError
 from mithridate.ledger.store import statements, tables
+from mithridate.ledger.store.driver import insert_rows, run
 from mithridate.ledger.store.engine import connect, reading, writing
-from mithridate.ledger.store.inserting import insert_rows
 from mithridate.ledger.store.rows import Batch, Device, Endorsement, EntryRow, Head
 from mithridate.ledger.store.schema import check_revision, migrate, revision
 from mithridate.ledger.store.tables import Lookup
@@ -86,25 +86,29 @@ class Store:
         insert_rows(connection, tables.revocations, batch.revocations)
         insert_rows(connection, tables.devices, [astuple(device) for device in batch.new_devices])
         for device in batch.changed_devices.values():
-            changed = {"changed": device.number, "following": device.following, "revoked": device.revoked}
-            connection.execute(statements.CHANGE_DEVICES, changed)
-        moved = connection.execute(
-            statements.MOVE_HEAD, _head_values(new) | {"old_size": old.size, "old_root": old.root}
-        )
+            run(
+                connection,
+                statements.CHANGE_DEVICE,
+                changed=device.number,
+                following=device.following,
+                revoked=device.revoked,
+            )
+        moved = run(connection, statements.MOVE_HEAD, **_head_values(new), old_size=old.size, old_root=old.root)
         if moved.rowcount != 1:
             raise Conflict
 
     def devices(self, connection: Connection, ids: Collection[bytes]) -> dict[bytes, Device]:
         """The rows of these devices, by ID; those not enrolled are absent."""
+        rows: Iterable[Sequence[Any]]
         if len(ids) == 1:  # as for every lone entry, which a list would make wait to be spelled out
-            rows = connection.execute(statements.DEVICE, {"id": next(iter(ids))})
+            rows = run(connection, statements.DEVICE, id=next(iter(ids)))
         else:
             rows = connection.execute(statements.DEVICES, {"ids": list(ids)})
-        return {row.device: Device(*row) for row in rows}
+        return {device.device: device for device in map(_device, rows)}
 
     def all_devices(self, connection: Connection) -> list[Device]:
         """Every device, in the order of enrolment."""
-        return [Device(*row) for row in connection.execute(statements.ALL_DEVICES)]
+        return [_device(row) for row in run(connection, statements.ALL_DEVICES)]
 
     def count_devices(self, connection: Connection) -> int:
         """How many devices were ever enrolled."""
@@ -144,6 +148,10 @@ class Store:
     def find_first(self, connection: Connection, kind: Lookup, keys: Collection[bytes]) -> dict[bytes, int]:
         """For each key that has records, the lowest index of one."""
         first: dict[bytes, int] = {}
+        if len(keys) == 1:
+            (key,) = keys
+            row = run(connection, statements.FIND_OLDEST, kind=int(kind), key=key).fetchone()
+            return {} if row is None else {key: row[0]}
         for key, position in connection.execute(statements.FIND_FIRST, {"kind": int(kind), "keys": list(keys)}):
             first.setdefault(key, position)
         return first
@@ -212,10 +220,16 @@ def _entry(connection: Connection, query: Executable, **values: int) -> EntryRow
 
 
 def _read_head(connection: Connection, query: Executable) -> Head:
-    row = connection.execute(query).one_or_none()
+    row = run(connection, query).fetchone()
     if row is None:
         raise UserError("the database holds no ledger: make one with  mithridate ledger init")
-    return Head(row.origin, row.size, row.root, Head.unpack_peaks(row.peaks), row.checkpoint)
+    _, origin, size, root, peaks, checkpoint = row
+    return Head(origin, size, root, Head.unpack_peaks(peaks), checkpoint)
+
+
+def _device(row: Sequence[Any]) -> Device:
+    number, device, enrolled, following, is_operator, revoked = row
+    return Device(number, device, enrolled, following, bool(is_operator), revoked)
 
 
 def _head_values(head: Head) -> dict[str, Any]:
