@@ -12,7 +12,7 @@ from imaging.attacks.known import Linear, attacked, examples
 from mithridate.budget import L2, Linf
 from mithridate.imaging.attacks import Square
 from mithridate.imaging.attacks.losses import margin
-from mithridate.imaging.attacks.square_moves import bump, draws_of, flip_square, move_mass, stripes, tiles
+from mithridate.imaging.attacks.square_moves import Squares, bump, draws_of, move_mass, stripes, tiles
 from mithridate.models.torch_module import TorchModel
 from mithridate.seeds import ExampleRandom
 
@@ -21,16 +21,46 @@ from mithridate.seeds import ExampleRandom
 @given(st.integers(0, 1000), st.floats(0.001, 1.0), st.sampled_from([(8, 8), (7, 12)]))
 def test_one_square_of_the_stated_area_changes(seed: int, area: float, shape: tuple[int, int]) -> None:
     g = torch.Generator().manual_seed(seed)
-    change = torch.zeros(3, 2, *shape)
-    moved = flip_square(change, torch.full((3,), area), torch.rand(3, draws_of(2), generator=g), 0.1)
+    inputs = torch.full((5, 2, *shape), 0.5)
+    x, rows, drawn = inputs[:4].clone(), torch.tensor([4, 0, 3]), torch.rand(3, draws_of(2), generator=g)
+    lanes = torch.tensor([2, 0, 3])
+    squares = Squares.draw(x, lanes, inputs, rows, torch.full((3,), area), drawn, Linf(0.1))
+    assert torch.equal(x, inputs[:4]), "drawing makes no change yet"
+    squares.make(x)
+    assert torch.equal(x[1], inputs[1]), "of the lanes named"
     side = min(max(round((area * shape[0] * shape[1]) ** 0.5), 1), *shape)
-    for one in moved:
-        assert torch.equal(one.abs().amax(0), one.abs().amin(0))  # the same pixels in every channel
+    for one in (x - inputs[:4])[lanes]:
+        assert torch.allclose(one.abs().amax(0), one.abs().amin(0))  # the same pixels in every channel
         where = one[0].nonzero()
         assert len(where) == side**2
         assert ((where.amax(0) - where.amin(0)) == side - 1).all()
         assert torch.allclose(one[one != 0].abs(), torch.tensor(0.1))
-        assert all(len(channel[channel != 0].unique()) == 1 for channel in one)
+        assert all(len(channel[channel != 0].sign().unique()) == 1 for channel in one)
+    made = x.clone()
+    squares.undo(x, torch.tensor([True, False, True]))
+    assert torch.equal(x[[2, 1, 3]], inputs[:3])
+    assert torch.equal(x[0], made[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.integers(0, 1000), st.lists(st.floats(0.001, 1.0), min_size=1, max_size=6), st.sampled_from([(8, 8), (7, 12)])
+)
+def test_a_square_is_the_same_in_any_company(seed: int, areas: list[float], shape: tuple[int, int]) -> None:
+    """Squares of several sizes are made together; each keeps what it was before around itself, and its budget."""
+    g = torch.Generator().manual_seed(seed)
+    count = len(areas)
+    inputs = torch.rand(count, 3, *shape, generator=g)
+    before = Linf(0.2).project(inputs + 0.3 * torch.rand(inputs.shape, generator=g) - 0.15, inputs)
+    drawn, everyone = torch.rand(count, draws_of(3), generator=g), torch.arange(count)
+    together = before.clone()
+    Squares.draw(together, everyone, inputs, everyone, torch.tensor(areas), drawn, Linf(0.2)).make(together)
+    assert float(Linf(0.2).violation(inputs, together).max()) == 0.0
+    for one, area in enumerate(areas):
+        alone, zero = before[one : one + 1].clone(), torch.tensor([0])
+        row = torch.tensor([one])
+        Squares.draw(alone, zero, inputs, row, torch.tensor([area]), drawn[one : one + 1], Linf(0.2)).make(alone)
+        assert torch.equal(alone[0], together[one])
 
 
 @settings(max_examples=30, deadline=None)

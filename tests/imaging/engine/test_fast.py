@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from imaging.attacks.known import network
-from mithridate.imaging.engine.fast import Precision, fast_copy
+from mithridate.imaging.engine.fast import Precision, _MaxPool, fast_copy
 from mithridate.imaging.engine.fold import fold_batch_norms
 from mithridate.imaging.engine.graphs import graphed
 
@@ -148,3 +148,28 @@ def test_channels_move_last_at_the_first_convolution_and_not_before(precision: P
     assert held.layouts == [True, True]
     assert x.grad is not None
     assert float(x.grad.abs().max()) > 0
+
+
+@pytest.mark.parametrize(
+    "options", [(2,), (3, 2, 1), (3, 1), (2, 3), ((2, 3), (2, 1), (0, 1)), (5, 2, 2)], ids=lambda options: str(options)
+)
+@pytest.mark.parametrize("size", [(17, 16), (8, 9)])
+def test_max_pooling_is_the_same_one_direction_after_the_other(options: tuple[Any, ...], size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layer = nn.MaxPool2d(*options)
+    x = torch.randn(3, 5, *size).bfloat16()
+    x[0, 0, :3] = -torch.inf
+    for inputs in (x, x.contiguous(memory_format=torch.channels_last)):
+        with torch.no_grad():
+            assert torch.equal(_MaxPool(layer)(inputs), layer(inputs))
+
+
+def test_max_pooling_that_cannot_be_taken_apart_is_left_alone() -> None:
+    kept = [
+        nn.MaxPool2d(2, ceil_mode=True),
+        nn.MaxPool2d(2, dilation=2),
+        nn.MaxPool2d(2, return_indices=True),
+        nn.AvgPool2d(2),
+    ]
+    assert not any(map(_MaxPool.fits, kept))
+    assert _MaxPool.fits(nn.MaxPool2d(3, 2, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import torch
@@ -14,7 +15,7 @@ from mithridate.imaging.attacks.aim import goal_of
 from mithridate.imaging.attacks.losses import margin
 from mithridate.imaging.engine.best import Best
 from mithridate.imaging.engine.loop import Goal, Lanes, walk
-from mithridate.imaging.engine.norms import Norm, norm_of
+from mithridate.imaging.engine.norms import Norm, each, norm_of
 from mithridate.imaging.engine.oracles import ScoreOracle, score_cost
 from mithridate.imaging.engine.outlook import Outlook
 from mithridate.seeds import ExampleRandom
@@ -50,6 +51,10 @@ class Square:
             walk(oracle, pending, _Search(self, oracle, examples, budget, norm, rng, goal, outlook, best))
             pending = pending[~best.hit[pending] & ~best.hopeless[pending]]
         return best.candidates
+
+
+_Settle = Callable[[Tensor], Tensor]
+"""Given which changes are kept (bool N), the lanes' images as they then are."""
 
 
 @dataclass
@@ -91,36 +96,61 @@ class _Search:
         )
 
     def step(self, rows: Tensor, lanes: _Lane) -> tuple[_Lane, Tensor]:
-        origin = self.examples.inputs[rows]
-        tried = self.budget.project(self._proposal(lanes, origin, rows), origin)
+        tried, settle = self._squares(lanes, rows) if self.norm == "linf" else self._masses(lanes, rows)
         logits = self.oracle.scores(tried, rows)
         value, fooled = margin(logits, self.goal.aim[rows]), self.goal.reached(logits, rows)
         kept = value > lanes.value
-        x = lanes.x.clone()
-        x[kept] = tried[kept]
         value, age = torch.where(kept, value, lanes.value), lanes.age + 1
         noted = self.outlook.note(age, value, lanes.noted)
-        lanes = replace(lanes, x=x, value=value, age=age, fooled=fooled & kept, noted=noted)
+        lanes = replace(lanes, x=settle(kept), value=value, age=age, fooled=fooled & kept, noted=noted)
         hopeless = self.outlook.hopeless(age, value, noted) & ~lanes.fooled
         self.best.hopeless[rows[hopeless]] = True
         return lanes, lanes.fooled | hopeless | (age >= self.attack.queries)
 
-    def _proposal(self, lanes: _Lane, origin: Tensor, rows: Tensor) -> Tensor:
+    def _squares(self, lanes: _Lane, rows: Tensor) -> tuple[Tensor, _Settle]:
+        """The lanes' images, each changed in place, and what takes back those changes that were not kept."""
+        x, inputs = lanes.x, self.examples.inputs
+        fresh = lanes.age == 0
+        if bool(fresh.any()):
+            origin = inputs[rows[fresh]]
+            start = square_moves.stripes(origin, rows[fresh], self.rng, self.budget.size)
+            x[fresh] = self.budget.project(origin + start, origin)
+        old = (~fresh).nonzero().flatten()
+        if not len(old):
+            return x, lambda kept: x
+        areas = self._areas(lanes.age[old])
+        squares = square_moves.Squares.draw(
+            x, old, inputs, rows[old], areas, self._draws(lanes, rows, old), self.budget
+        )
+        squares.make(x)
+
+        def settle(kept: Tensor) -> Tensor:
+            squares.undo(x, ~kept[old])
+            return x
+
+        return x, settle
+
+    def _masses(self, lanes: _Lane, rows: Tensor) -> tuple[Tensor, _Settle]:
+        """The lanes' images changed, and what puts those that were kept in place of the former."""
+        origin = self.examples.inputs[rows]
         change = lanes.x - origin
         fresh = lanes.age == 0
         if bool(fresh.any()):
-            start = square_moves.stripes if self.norm == "linf" else square_moves.tiles
-            change[fresh] = start(change[fresh], rows[fresh], self.rng, self.budget.size)
-        old = ~fresh
-        if bool(old.any()):
-            move = square_moves.flip_square if self.norm == "linf" else square_moves.move_mass
-            place = (lanes.age - 1) % BLOCK
-            empty = old & (place == 0)
-            if bool(empty.any()):
-                lanes.draws[empty] = self.rng.uniform(rows[empty], lanes.draws.shape[1:])
-            drawn = lanes.draws[old, place[old]]
-            change[old] = move(change[old], self._areas(lanes.age[old]), drawn, self.budget.size)
-        return origin + change
+            change[fresh] = square_moves.tiles(change[fresh], rows[fresh], self.rng, self.budget.size)
+        old = (~fresh).nonzero().flatten()
+        if len(old):
+            areas, drawn = self._areas(lanes.age[old]), self._draws(lanes, rows, old)
+            change[old] = square_moves.move_mass(change[old], areas, drawn, self.budget.size)
+        tried = self.budget.project(origin + change, origin)
+        return tried, lambda kept: torch.where(each(kept), tried, lanes.x)
+
+    def _draws(self, lanes: _Lane, rows: Tensor, old: Tensor) -> Tensor:
+        """The random numbers of the next move of the lanes `old` (indices)."""
+        place = (lanes.age[old] - 1) % BLOCK
+        empty = old[place == 0]
+        if len(empty):
+            lanes.draws[empty] = self.rng.uniform(rows[empty], lanes.draws.shape[1:])
+        return lanes.draws[old, place]
 
     def _areas(self, ages: Tensor) -> Tensor:
         done = ages.double() / self.attack.queries * 10_000

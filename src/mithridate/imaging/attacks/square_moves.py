@@ -1,16 +1,18 @@
 """The changes that the square attack tries: Andriushchenko et al. 2020, algorithms 2 (maximum norm) and 3 (Euclidean).
 
-Every function takes changes N x C x H x W and returns new ones.  The moves take each example's own uniform draws,
-N x draws_of(C): two places, a flip and a sign for each channel.
+Starts and Euclidean moves take changes N x C x H x W and return new ones.  The moves take each example's own uniform
+draws, N x draws_of(C): two places, a flip and a sign for each channel.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 
 import torch
 from torch import Tensor
 
+from mithridate.budget import PixelBudget
 from mithridate.imaging.engine.norms import each, length
 from mithridate.seeds import ExampleRandom
 
@@ -27,13 +29,53 @@ def draws_of(channels: int) -> int:
     return 5 + channels
 
 
-def flip_square(change: Tensor, areas: Tensor, drawn: Tensor, epsilon: float) -> Tensor:
-    """One square of each image, `areas` (N) of it large, set to plus or minus epsilon in each channel."""
-    height, width = change.shape[2:]
-    top, left, side = _windows(change, areas, drawn[:, :2], least=1).unbind(1)
-    down, across = torch.arange(height) - top[:, None], torch.arange(width) - left[:, None]
-    inside = ((down >= 0) & (down < side[:, None]))[:, :, None] & ((across >= 0) & (across < side[:, None]))[:, None]
-    return torch.where(inside[:, None], epsilon * _signs(drawn[:, 5 : 5 + change.shape[1], None, None]), change)
+@dataclass(frozen=True)
+class Squares:
+    """One square of each of M images set to plus or minus the budget in each channel, not made yet.
+
+    Only the windows are touched, which soon are a hundredth of the image.  before, after: M x S x S x C, where S is the
+    side of the largest square; the smaller ones are surrounded by what does not change.
+    """
+
+    lanes: Tensor
+    down: Tensor
+    across: Tensor
+    before: Tensor
+    after: Tensor
+
+    @classmethod
+    def draw(
+        cls, x: Tensor, lanes: Tensor, inputs: Tensor, rows: Tensor, areas: Tensor, drawn: Tensor, budget: PixelBudget
+    ) -> Squares:
+        """Squares, `areas` (M) of the image large, of the images x[lanes], whose originals are inputs[rows]."""
+        channels, height, width = x.shape[1:]
+        top, left, side = _windows(height, width, areas, drawn[:, :2], least=1).unbind(1)
+        most = int(side.max())
+        down, inside_down = _span(top, side, most, height)
+        across, inside_across = _span(left, side, most, width)
+        before, origin = x[_places(lanes, down, across)], inputs[_places(rows, down, across)]
+        signs = _signs(drawn[:, None, None, 5 : 5 + channels])
+        inside = inside_down[:, :, None, None] & inside_across[:, None, :, None]
+        after = torch.where(inside, budget.project(origin + budget.size * signs, origin), before)
+        return cls(lanes, down, across, before, after)
+
+    def make(self, x: Tensor) -> None:
+        """Make the change, in place."""
+        x[_places(self.lanes, self.down, self.across)] = self.after
+
+    def undo(self, x: Tensor, where: Tensor) -> None:
+        """Take it back, in place, in the images of a bool mask M."""
+        x[_places(self.lanes[where], self.down[where], self.across[where])] = self.before[where]
+
+
+def _span(start: Tensor, side: Tensor, most: int, size: int) -> tuple[Tensor, Tensor]:
+    """`most` coordinates that hold each square's, M x most, and which of them are its own."""
+    places = start.clamp_max(size - most)[:, None] + torch.arange(most)
+    return places, (places >= start[:, None]) & (places < (start + side)[:, None])
+
+
+def _places(images: Tensor, down: Tensor, across: Tensor) -> tuple[Tensor, slice, Tensor, Tensor]:
+    return images[:, None, None], slice(None), down[:, :, None], across[:, None, :]
 
 
 def tiles(change: Tensor, rows: Tensor, rng: ExampleRandom, epsilon: float) -> Tensor:
@@ -54,10 +96,10 @@ def tiles(change: Tensor, rows: Tensor, rng: ExampleRandom, epsilon: float) -> T
 
 def move_mass(change: Tensor, areas: Tensor, drawn: Tensor, epsilon: float) -> Tensor:
     """Take the change out of one window and put it, with what the budget has left, into another as a bump."""
-    channels = change.shape[1]
+    channels, height, width = change.shape[1:]
     moved, signs = change.clone(), _signs(drawn[:, 5 : 5 + channels])
-    to = _windows(change, areas, drawn[:, :2], least=3).tolist()
-    away = _windows(change, areas, drawn[:, 2:4], least=3).tolist()
+    to = _windows(height, width, areas, drawn[:, :2], least=3).tolist()
+    away = _windows(height, width, areas, drawn[:, 2:4], least=3).tolist()
     free = (epsilon**2 - length(change, "l2").square()).clamp_min(0)
     for lane, ((top, left, side), (top_2, left_2, _)) in enumerate(zip(to, away, strict=True)):
         here = (slice(None), slice(top, top + side), slice(left, left + side))
@@ -98,9 +140,8 @@ def _pyramid(height: int, width: int) -> Tensor:
     return height_of
 
 
-def _windows(change: Tensor, areas: Tensor, drawn: Tensor, least: int) -> Tensor:
+def _windows(height: int, width: int, areas: Tensor, drawn: Tensor, least: int) -> Tensor:
     """(top, left, side) of each image's window, int64 N x 3, from uniform draws N x 2; odd sides where `least` is."""
-    height, width = change.shape[2:]
     most = min(height, width)
     side = (areas * height * width).sqrt().round().long().clamp(min(least, most), most)
     if least > 1:
