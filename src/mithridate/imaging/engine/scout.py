@@ -16,6 +16,7 @@ from mithridate.attack import Examples
 from mithridate.imaging.engine.fast import Precision, fast_copy
 from mithridate.imaging.engine.graphs import graphed
 from mithridate.imaging.engine.loop import Goal
+from mithridate.imaging.engine.memory import keep_memory
 from mithridate.imaging.engine.oracles import LANES, attack_some, each_attack
 from mithridate.models.heads import Output
 from mithridate.models.torch_module import TorchModel
@@ -116,6 +117,7 @@ def fast_model(
     precision: Precision = "bfloat16",
 ) -> TorchModel:
     """The adapter of a fast copy of `module`; arguments as in TorchModel.  sample: real inputs, at least one."""
+    keep_memory()
     prepared: nn.Module = fast_copy(module, sample[:kernel_batch], precision)
     if len(sample):
         batch = sample[torch.arange(kernel_batch) % len(sample)]
