@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -12,19 +10,6 @@ from ledger.samples import Device, capture, station
 from mithridate.ledger import bulk
 from mithridate.ledger.log import Ledger, LedgerFailure, LedgerRefusal, Receipt, SequenceRefusal
 from mithridate.ledger.merkle import leaf_hash
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    with Ledger.create(tmp_path / "ledger", origin="bulk.example/log") as made:
-        yield made
-
-
-@pytest.fixture
-def device(ledger: Ledger) -> Device:
-    made = Device()
-    ledger.enroll(made.enrolment())
-    return made
 
 
 @pytest.fixture(autouse=True)
