@@ -15,7 +15,7 @@ from mithridate.ledger.entry import read_entry
 from mithridate.ledger.errors import RecordError
 from mithridate.ledger.record import Capture, Record, Revocation
 from mithridate.ledger.sealed import SealedFingerprint
-from mithridate.ledger.shapes import MAX_LENGTHS, SHAPES_OF_A_LENGTH, Range, Shape, ShapeMemory
+from mithridate.ledger.shapes import MAX_LENGTHS, PATIENCE, SHAPES_OF_A_LENGTH, Range, Shape, ShapeMemory
 
 DIGEST = st.binary(min_size=32, max_size=32)
 NUMBERS = st.integers(24, 2**63 - 1) | st.sampled_from([24, 255, 256, 65_535, 65_536, 2**32 - 1, 2**32, 2**63 - 1])
@@ -132,15 +132,44 @@ def test_entries_are_read_by_the_shape_of_those_before(monkeypatch: pytest.Monke
     assert read_entry(device.sign(capture(2), sequence=101))[0].body == capture(2)
 
 
-def test_memory_is_bounded_and_holds_what_was_read_last() -> None:
-    def long(length: int, channel: str = "c") -> Record:
-        return Record(b"d" * 32, 1000, 10**15, Capture(replace(BODY.fingerprint, coding=(None,) * length), channel))
+def long(length: int, channel: str = "c") -> Record:
+    """A record whose length goes with `length` and not with the channel of one letter."""
+    return Record(b"d" * 32, 1000, 10**15, Capture(replace(BODY.fingerprint, coding=(None,) * length), channel))
 
-    memory = primed(*(long(length) for length in range(1, MAX_LENGTHS + 50)))
+
+def learned(memory: ShapeMemory, record: Record) -> bool:
+    data = record.encode()
+    return any(shape.read(data) == record for shape in memory._known.get(len(data), ()))
+
+
+def test_memory_is_bounded_and_learns_what_keeps_coming() -> None:
+    memory = primed(*(long(length) for length in range(1, MAX_LENGTHS + PATIENCE)))
     assert len(memory._known) == MAX_LENGTHS
-    assert len(long(MAX_LENGTHS + 49).encode()) in memory._known
-    for channel in "abcdefgh":
+    late = long(MAX_LENGTHS + PATIENCE)
+    for _ in range(PATIENCE):
+        assert memory.decode(late.encode()) == late
+    assert learned(memory, late)
+    assert len(memory._known) == MAX_LENGTHS
+
+
+def test_many_shapes_of_one_length_are_known_at_once_and_no_more() -> None:
+    memory = ShapeMemory()
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    for channel in letters:
         memory.decode(long(9, channel).encode())
-    found = memory._known[len(long(9).encode())]
-    assert len(found) == SHAPES_OF_A_LENGTH
-    assert [shape.record.body.channel for shape in found] == ["h", "g", "f", "e"]  # type: ignore[union-attr]
+    assert [learned(memory, long(9, channel)) for channel in letters] == [place < SHAPES_OF_A_LENGTH for place in range(26)]
+    for _ in range(PATIENCE):
+        assert memory.decode(long(9, "z").encode()) == long(9, "z")
+    assert learned(memory, long(9, "z"))
+    assert len(memory._known[len(long(9).encode())]) == SHAPES_OF_A_LENGTH
+
+
+def test_more_shapes_than_there_is_room_for_are_not_learned_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    made = []
+    of = Shape.of
+    monkeypatch.setattr(Shape, "of", lambda record: made.append(record) or of(record))
+    memory = ShapeMemory()
+    for _ in range(10):
+        for channel in "abcdefghijklmnopqrstuvwxyz":
+            memory.decode(long(9, channel).encode())
+    assert len(made) <= SHAPES_OF_A_LENGTH + 260 // PATIENCE

@@ -157,9 +157,18 @@ def _unknown(first: int) -> RecordError:
 
 def _decode_array(data: bytes, place: int, count: int, depth: int) -> tuple[Value, int]:
     items: list[Value] = []
+    is_deepest = depth >= MAX_DEPTH
     while len(items) < count:  # a false count ends at the data's end: every item takes at least a byte
-        item, place = _decode(data, place, depth + 1)
-        items.append(item)
+        head = b"" if is_deepest else data[place : place + 2]
+        if head[:1] == _NULL_HEAD:  # the short ways of `_encode_array`
+            items.append(None)
+            place += 1
+        elif head == _DIGEST_HEAD and place + 2 + DIGEST_SIZE <= len(data):
+            items.append(data[place + 2 : place + 2 + DIGEST_SIZE])
+            place += 2 + DIGEST_SIZE
+        else:
+            item, place = _decode(data, place, depth + 1)
+            items.append(item)
     return tuple(items), place
 
 

@@ -19,8 +19,12 @@ from mithridate.ledger.fields import MAX_INTEGER
 from mithridate.ledger.record import Capture, Record
 
 MAX_DIGESTS = 1024
-MAX_LENGTHS = 256
-SHAPES_OF_A_LENGTH = 4
+MAX_LENGTHS = 128
+SHAPES_OF_A_LENGTH = 16
+
+PATIENCE = 64
+"""Where the memory is full, only every so many-th record of an unknown shape is learned: to learn one takes longer than
+to read it item by item, and a log of more shapes than there is room for would learn without end."""
 
 Digests = tuple[bytes | None, ...]
 
@@ -91,9 +95,12 @@ class Shape:
             tuple(_picker([place[item] for item in items]) for items in (own.coding, own.attributes, own.identity)),
         )
 
-    def read(self, data: bytes) -> Record | None:
-        """What `Record.decode` gives for these bytes, as many as the shape's; None when they are of another shape."""
-        if int.from_bytes(data, "big") & self.mask != self.common:
+    def read(self, data: bytes, number: int | None = None) -> Record | None:
+        """What `Record.decode` gives for these bytes, as many as the shape's; None when they are of another shape.
+
+        `number` is the bytes as a number, where the caller has made it for several shapes.
+        """
+        if (int.from_bytes(data, "big") if number is None else number) & self.mask != self.common:
             return None
         values = (*self.fields.unpack(data), None)
         device, sequence, time, file, stream, pixels = self.scalars(values)
@@ -115,18 +122,29 @@ class ShapeMemory:
 
     def __init__(self) -> None:
         self._known: OrderedDict[int, tuple[Shape, ...]] = OrderedDict()
+        self._misses = 0
 
     def decode(self, data: bytes) -> Record:
         """`Record.decode`."""
-        for shape in self._known.get(len(data), ()):
-            if (record := shape.read(data)) is not None:
+        known = self._known.get(len(data), ())
+        number = int.from_bytes(data, "big") if known else 0
+        for shape in known:
+            if (record := shape.read(data, number)) is not None:
                 return record
         record = Record.decode(data)
-        if (new := Shape.of(record)) is not None:
-            self._known[len(data)] = (new, *self._known.get(len(data), ()))[:SHAPES_OF_A_LENGTH]
-            while len(self._known) > MAX_LENGTHS:
-                self._known.popitem(last=False)
+        self._misses += 1
+        has_room = len(known) < SHAPES_OF_A_LENGTH and (bool(known) or len(self._known) < MAX_LENGTHS)
+        if has_room or self._misses % PATIENCE == 0:
+            self._learn(record, len(data))
         return record
+
+    def _learn(self, record: Record, length: int) -> None:
+        new = Shape.of(record)
+        if new is None:
+            return
+        self._known[length] = (new, *self._known.get(length, ()))[:SHAPES_OF_A_LENGTH]
+        while len(self._known) > MAX_LENGTHS:
+            self._known.popitem(last=False)
 
 
 def _varied(record: Record, digests: Iterator[bytes], sequence: int, time: int) -> Record:
